@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What each rule and cut of a test did: matches, fires, by path or peer, near misses. The verdict
+// and every test's line are made from it. A rule's index here is its name in events.
+//
+// Thread rule: owned by the worker's VM-and-step thread; hands on other threads deliver their
+// entries through Injector::collect().
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "spec/model/session.h"
+
+namespace fbx::inject {
+
+enum class Hand : uint8_t { kNone, kCgroup, kSeccomp, kShim, kOverride, kFmodRet, kLsm, kWire };
+
+[[nodiscard]] const char* hand_name(Hand hand);
+
+struct RuleEntry {
+  enum class Kind : uint8_t { kFault, kPartition } kind = Kind::kFault;
+  model::RuleSpec rule;            // kFault
+  model::InstallPartition cut;     // kPartition
+  std::string display;
+  std::string label;
+  bool optional = false;
+  model::ScopeId scope = 0;
+  Place place;
+  Hand hand = Hand::kNone;
+  uint64_t installed_ns = 0;
+  uint64_t lifted_ns = 0;  // 0 = still active
+  uint64_t matched = 0;
+  uint64_t fired = 0;
+  std::map<std::string, uint64_t> by;  // path or peer → fires
+  uint64_t near_misses = 0;            // all but path= or to= matched
+  std::string nearest;                 // an example of those
+  std::vector<std::string> escapes;    // calls that it should have decided and did not; any = inconclusive
+};
+
+struct RuleLog {
+  std::vector<RuleEntry> rules;
+};
+
+}  // namespace fbx::inject

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the run has seen, as look-backs and reports read it. An Event is what remains of one ABI
+// record (bpf/abi/event.h), one decision of a hand, one step, one line of output. Strings are
+// interned in the store and named by id; id 0 is the empty string.
+//
+// Times are CLOCK_MONOTONIC ns. Thread rule: see EventStore.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace fbx::observe {
+
+using StringId = uint32_t;
+
+enum class EventType : uint8_t { kSyscall, kFault, kStep, kLifecycle, kStdout, kStderr };
+
+// Kind of descriptor, by the file behind it and never by its number (LANGUAGE section 5).
+enum class FdKind : uint8_t {
+  kNone,     // the call has no descriptor, or it was not open
+  kFile,     // regular file or directory of a real file system
+  kShm,      // the same in /dev/shm: a file only when path= names it
+  kPseudo,   // proc, sysfs, cgroup, tracefs, bpffs, memfd, character and block devices
+  kStream,   // TCP (and MPTCP), unix stream and seqpacket are kUnix
+  kUdp,
+  kUnix,
+  kSocket,   // any other socket: netlink, packet, raw
+  kPipe,
+  kTty,
+  kOther     // eventfd, epoll, signalfd, io_uring…
+};
+
+enum class CallState : uint8_t { kDone, kInFlight };
+
+enum class Lifecycle : uint8_t { kNone, kStarted, kReady, kExited, kKilled };
+
+// Who is at the other end of a socket.
+constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known
+constexpr int16_t kPeerClient = -2;   // the test's own step client
+constexpr int16_t kPeerOutside = -3;  // an address that no service and no step of the test has
+
+struct Event {
+  uint64_t seq = 0;  // position in the store, from 1
+  uint64_t begin_ns = 0, end_ns = 0;
+  EventType type = EventType::kSyscall;
+  CallState state = CallState::kDone;
+  FdKind on = FdKind::kNone;
+  Lifecycle what = Lifecycle::kNone;
+  int16_t service = -1;  // index in the plan; -1 = none (the runner)
+  int16_t peer = kPeerNone;
+  uint16_t nr = 0;       // syscall, native numbering (bpf/abi/syscalls.h)
+  uint32_t pid = 0, tid = 0;  // as the host's PID namespace numbers them
+  int64_t ret = 0;       // negative errno on failure; of an exit: wait status
+  uint64_t args[6] = {};
+  int32_t fd = -1;
+  StringId exe = 0;        // comm of the process
+  StringId path = 0;       // what the file is called now, as the service sees it; "" = unknown
+  StringId opened_as = 0;  // the path argument, made absolute; "" when the call has none
+  StringId peer_text = 0;  // "127.0.0.1:5432", "unix:/tmp/x.sock"
+  StringId text = 0;       // steps, fault events, lines of output
+  // The hand's decision about this call; -1 = no rule of any hand matched it.
+  int32_t rule = -1;       // index in RuleLog (runner/inject/rule_log.h)
+  StringId decision = 0;   // "allow", "deny(EIO)", "delay(2s)", "cut(refuse)"
+  StringId label = 0;
+
+  [[nodiscard]] bool failed() const { return ret < 0 && ret >= -4095; }
+};
+
+// Append-only. One thread appends (the one that pumps the observer) and the same thread reads.
+class EventStore {
+ public:
+  EventStore();
+  // The id of `text`, made when new.
+  StringId intern(std::string_view text);
+  // "" for 0. The view lives as long as the store.
+  [[nodiscard]] std::string_view string(StringId id) const;
+  // Appends a copy and gives it its seq.
+  Event& append(const Event& event);
+  [[nodiscard]] size_t size() const { return events_.size(); }
+  // seq from 1 to size().
+  [[nodiscard]] const Event& at(uint64_t seq) const { return events_[seq - 1]; }
+  [[nodiscard]] Event& at(uint64_t seq) { return events_[seq - 1]; }
+  // The seqs of the events of one service and one syscall, ascending.
+  [[nodiscard]] const std::vector<uint64_t>& of(int16_t service, uint16_t nr) const;
+
+ private:
+  std::deque<Event> events_;
+  std::deque<std::string> strings_;
+  std::unordered_map<std::string_view, StringId> ids_;
+  std::unordered_map<uint32_t, std::vector<uint64_t>> postings_;
+};
+
+}  // namespace fbx::observe

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seam behind which seeing happens. One implementation loads BPF (bpf_observer.h); the tests
+// wrap it to lose records on purpose.
+//
+// Life: loaded once per run by the front, attached once to the run's cgroup, inherited by the
+// worker; begin_test() and end_test() around each test.
+//
+// The barrier (DESIGN section 6) is what makes a look-back exact: when it returns, every call of
+// interest that had returned, or whose effect somebody may already have seen, is in the store.
+//
+// Thread rule: all calls from the worker's VM-and-step thread; pump() and barrier() append to the
+// store. Times are CLOCK_MONOTONIC ns.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runner/observe/event.h"
+
+namespace fbx::observe {
+
+struct WatchedService {
+  int16_t index = 0;       // in the plan
+  uint64_t cgroup_id = 0;  // of its leaf; descendants belong to it too
+  // Syscalls, native numbers, to be recorded; sorted. What the hands need is added by the caller.
+  std::vector<uint16_t> syscalls;
+};
+
+struct TestWatch {
+  std::vector<WatchedService> services;
+  uint64_t client_cgroup_id = 0;  // the worker's own: a peer made there is the test's client
+};
+
+struct Loss {
+  uint64_t written = 0;  // records that the kernel side says it handed over
+  uint64_t kept = 0;     // in the store
+  uint64_t filtered = 0; // joined into others, or of no interest after all
+  uint64_t lost = 0;     // ring full, or a record that could not be built
+  // Nothing may be concluded from absence when this is false.
+  [[nodiscard]] bool exact() const { return lost == 0 && written == kept + filtered; }
+};
+
+struct BarrierResult {
+  bool exact = true;     // false: the marker did not come, or a running call did not end in time
+  std::string why;       // when not exact
+  uint64_t at_ns = 0;    // the marker's time
+  // Seqs of calls that have begun and not ended (blocked ones). Appended with state kInFlight;
+  // when such a call ends, its event is completed in place.
+  std::vector<uint64_t> in_flight;
+};
+
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // Starts a fresh store and makes the services' calls visible. Before any service is started.
+  virtual Status begin_test(const TestWatch& watch) = 0;
+  // Takes what the ring holds, without waiting.
+  virtual Status pump() = 0;
+  // As above. Waits at most `bound_ns` for calls that are running (not blocked).
+  virtual Result<BarrierResult> barrier(uint64_t bound_ns = 1'000'000'000) = 0;
+  [[nodiscard]] virtual EventStore& store() = 0;
+  [[nodiscard]] virtual Loss loss() const = 0;
+  // A file descriptor that becomes readable when the ring holds a quarter or more; -1 = none.
+  [[nodiscard]] virtual int poll_fd() const = 0;
+  virtual Status end_test() = 0;
+};
+
+}  // namespace fbx::observe

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Plan: what remains of a spec when its top level has been evaluated. Plain structs, no
+// behaviour. spec/model makes one from a .star file, spec/plan writes it as TOML and reads it back,
+// the runner carries it out. `fbx run x.star` and `fbx run plan.toml` meet here: one code path after.
+//
+//   services   what is started, with everything needed to start it
+//   tests      what runs, in source order, with what each must be able to enforce and to see
+//   functions  symbolic code (spec/starlark/core.h), keyed by its path in the source
+//   values     the frozen values that tests and functions refer to (image.h)
+//   sources    the text of the source lines that a failure may quote
+//
+// Services are referred to by their index in `services` everywhere ("service 0").
+// Durations are nanoseconds. Strings are UTF-8 unless said otherwise.
+//
+// Thread rule: a Plan is written by one thread and then only read.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/diagnostic.h"
+#include "spec/plan/image.h"
+
+namespace fbx::plan {
+
+constexpr int kFormatVersion = 1;
+
+enum class Protocol { kHttp, kTcp, kUdp, kUnix };
+
+struct Interface {
+  std::string name;
+  Protocol protocol = Protocol::kTcp;
+  uint16_t port = 0;  // 1…65535; 0 for kUnix
+  std::string path;   // kUnix only
+};
+
+struct HealthCheck {
+  // kListen: every declared interface listens; without interfaces, the service was executed.
+  enum class Kind { kListen, kTcp, kHttp, kCommand, kOutput };
+  Kind kind = Kind::kListen;
+  std::string target;             // kTcp "localhost:5432"; kHttp the URL; kOutput the pattern
+  std::vector<std::string> argv;  // kCommand
+  int status = 0;                 // kHttp: the status that is healthy; 0 = 200…399
+  int64_t timeout_ns = 10'000'000'000;
+};
+
+struct Op {
+  std::string name;
+  std::vector<std::string> syscalls;
+  std::string path;  // glob; empty = any
+};
+
+struct Service {
+  std::string name;
+  std::string binary;  // as written: absolute, relative to the spec's folder, or bare (on PATH)
+  std::vector<Interface> interfaces;
+  std::vector<std::string> args;
+  std::vector<std::pair<std::string, std::string>> env;  // in the order written
+  std::vector<std::string> inherit_env;                  // globs
+  std::string cwd;                                       // empty = the spec's folder
+  std::vector<uint32_t> depends_on;                      // service indexes
+  HealthCheck healthcheck;
+  std::vector<Op> ops;
+  std::string user;  // empty = the invoking user
+  std::vector<std::vector<std::string>> prepare;
+  bool manual_start = false;
+  bool may_exit = false;
+  std::string stop_signal = "SIGTERM";
+  int64_t stop_timeout_ns = 2'000'000'000;
+  std::string inject = "auto";
+  bool io_uring = true;
+  std::vector<std::string> external;
+  std::map<std::string, std::string> limits;
+  Place place;
+};
+
+// What a test must be able to enforce, found by the compiler; `run` knows it before starting.
+struct Need {
+  enum class Kind { kDeny, kDelay, kPartition };
+  Kind kind = Kind::kDeny;
+  int service = -1;         // the service it is for; -1 = any (it cannot be known)
+  std::string syscall;      // keyword as written ("write", "pwrite64", an op); "*" = unknown
+  std::string mode;         // kPartition: "refuse" | "drop"
+  Place place;
+};
+
+enum class TestKind { kFunction, kScenario, kFaultScenario, kCell, kBaseline };
+
+struct Test {
+  std::string name;      // "test_happy_path", "test_matrix_order_flow_db_down"
+  std::string doc;       // the docstring's first line
+  Place place;
+  TestKind kind = TestKind::kFunction;
+  ValueRef entry = kNoValue;        // what is called…
+  std::vector<ValueRef> args = {};  // …with these
+  std::string scenario = {};        // kCell, kBaseline: the row
+  std::string assumption = {};      // kCell: the column
+  int matrix = -1;                  // kCell, kBaseline: index of its matrix
+  int baseline = -1;                // kCell: index in `tests` of the fault-free run before it
+  bool require_faults_fire = true;  // kCell
+  std::optional<std::string> known_failure = {};  // the reason
+  int64_t timeout_ns = 0;                         // 0 = the run's
+  std::vector<Need> needs = {};
+  std::vector<std::string> observe = {};  // families and syscalls, sorted; {"*"} when unknown
+};
+
+struct Matrix {
+  std::vector<std::string> scenarios;
+  std::vector<std::string> assumptions;
+};
+
+enum class Network { kIsolated, kHost };
+enum class Tmp { kFresh, kOverlay };
+
+struct EnvRead {
+  std::string name;
+  std::string value;
+  bool defaulted = false;
+};
+
+struct FileRead {
+  std::string path;  // relative to the spec's folder where it lies below it
+  std::string sha256;
+};
+
+// The source lines that a failure may quote: line number → text.
+struct SourceLines {
+  std::string file;
+  std::map<uint32_t, std::string> lines;
+};
+
+struct Plan {
+  std::string spec;      // as displayed: "partition-test.star"
+  std::string spec_dir;  // absolute, of the machine it runs on; never written to TOML
+  std::string sha256;
+  Network network = Network::kIsolated;
+  Tmp tmp = Tmp::kFresh;
+  int64_t timeout_ns = 60'000'000'000;
+  std::vector<EnvRead> env_reads;
+  std::vector<FileRead> file_reads;
+  std::vector<Service> services;
+  std::vector<Test> tests;  // source order; baselines stand before the cells that need them
+  std::vector<Matrix> matrices;
+  Image image;  // functions and values
+  std::vector<SourceLines> sources;
+};
+
+// The text of a source line, or "" when the plan does not hold it.
+[[nodiscard]] std::string source_line(const Plan& plan, const Place& place);
+
+}  // namespace fbx::plan
