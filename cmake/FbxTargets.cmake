@@ -1,4 +1,5 @@
-# What every target of fbx has in common: warnings, sanitizers, include root, compiler cache.
+# What every target of fbx has in common: warnings, sanitizers, include root, compiler cache,
+# and how a test says in which tier of scripts/test it runs.
 
 find_program(FBX_CCACHE ccache)
 if(FBX_CCACHE)
@@ -11,9 +12,14 @@ if(FBX_LLD AND NOT APPLE)
   add_link_options(-fuse-ld=lld)
 endif()
 
+# Warnings and the include root alone: for programs that must not carry our sanitizers (test
+# subjects, which are also linked statically).
+add_library(fbx_warnings INTERFACE)
+target_include_directories(fbx_warnings INTERFACE ${PROJECT_SOURCE_DIR})
+target_compile_options(fbx_warnings INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
+
 add_library(fbx_flags INTERFACE)
-target_include_directories(fbx_flags INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(fbx_flags INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
+target_link_libraries(fbx_flags INTERFACE fbx_warnings)
 if(FBX_SANITIZE)
   target_compile_options(fbx_flags INTERFACE -fsanitize=${FBX_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(fbx_flags INTERFACE -fsanitize=${FBX_SANITIZE})
@@ -26,11 +32,49 @@ function(fbx_library name)
   target_link_libraries(${name} PUBLIC fbx_flags ${ARG_DEPS})
 endfunction()
 
-# fbx_unit_test(NAME sources… [DEPS targets…]): a doctest program, run by ctest under its own name.
-# The first one given carries doctest's main (tests/unit/doctest_main.cc is added to each).
+# fbx_add_test(NAME [TIER default|ci|full] [TIMEOUT seconds] [ROOT] COMMAND command…): a ctest
+# test. `scripts/test` runs tier default, `--ci` adds ci, `--full` adds full; a tier is a ctest
+# label, so `ctest -L '^ci$'` runs one alone. ROOT says that the test needs root: scripts/test
+# then counts it as "could not run" for somebody who is not and has no sudo.
+function(fbx_add_test name)
+  cmake_parse_arguments(ARG "ROOT" "TIER;TIMEOUT" "COMMAND" ${ARGN})
+  if(NOT ARG_TIER)
+    set(ARG_TIER default)
+  endif()
+  if(NOT ARG_TIER MATCHES "^(default|ci|full)$")
+    message(FATAL_ERROR "test ${name}: TIER is default, ci or full, not ${ARG_TIER}")
+  endif()
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  set(labels ${ARG_TIER})
+  if(ARG_ROOT)
+    list(APPEND labels root)
+  endif()
+  add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# doctest's main, compiled once for all unit tests.
+add_library(fbx_doctest_main OBJECT EXCLUDE_FROM_ALL ${PROJECT_SOURCE_DIR}/tests/unit/doctest_main.cc)
+target_link_libraries(fbx_doctest_main PRIVATE fbx_flags)
+
+# fbx_unit_test(NAME sources… [DEPS targets…] [TIER …] [TIMEOUT seconds] [ROOT]): a doctest
+# program, run by ctest under its own name.
 function(fbx_unit_test name)
+  cmake_parse_arguments(ARG "ROOT" "TIER;TIMEOUT" "DEPS" ${ARGN})
+  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(${name} PRIVATE fbx_flags fbx_doctest_main ${ARG_DEPS})
+  set(root_flag)
+  if(ARG_ROOT)
+    set(root_flag ROOT)
+  endif()
+  fbx_add_test(${name} TIER "${ARG_TIER}" TIMEOUT "${ARG_TIMEOUT}" ${root_flag} COMMAND ${name})
+endfunction()
+
+# fbx_benchmark(NAME sources… [DEPS targets…]): build/bin/bench_<NAME>, which `scripts/bench NAME` runs.
+function(fbx_benchmark name)
   cmake_parse_arguments(ARG "" "" "DEPS" ${ARGN})
-  add_executable(${name} ${ARG_UNPARSED_ARGUMENTS} ${PROJECT_SOURCE_DIR}/tests/unit/doctest_main.cc)
-  target_link_libraries(${name} PRIVATE fbx_flags ${ARG_DEPS})
-  add_test(NAME ${name} COMMAND ${name})
+  add_executable(bench_${name} ${ARG_UNPARSED_ARGUMENTS})
+  target_link_libraries(bench_${name} PRIVATE fbx_flags ${ARG_DEPS})
 endfunction()
