@@ -37,6 +37,8 @@ struct Judged {
   Place place;
   std::string actual, expected;
   uint64_t event = 0;  // seq of the offending one; 0 = none
+  bool again = false;  // the second judgement of one that was judged before: not asserted twice
+  std::string remedy = {};
 };
 
 struct Facts {
@@ -53,6 +55,11 @@ struct Facts {
   bool timed_out = false;
   std::vector<std::string> residue;       // what teardown found still alive; any = inconclusive
   std::optional<report::Verdict> baseline;  // of a cell: how the fault-free run ended
+  bool strict = false;                      // --strict: a test that asserted nothing is inconclusive
+  // For words only ("inventory made 0 fsync calls, 41 writes"); either may be null.
+  const observe::EventStore* store = nullptr;
+  const observe::TestWatch* watch = nullptr;
+  uint64_t ended_ns = 0;  // CLOCK_MONOTONIC, when the body ended: what is not lifted ran until then
 };
 
 // Fills verdict, reasons (most important first), asserted and fires of `outcome`.

@@ -89,6 +89,7 @@ struct RunOutcome {
   std::string spec;
   uint64_t seed = 0;
   Verdict verdict = Verdict::kPass;
+  std::vector<Reason> reasons;  // of the run itself: an assumption that never fired anywhere
   std::vector<TestOutcome> tests;
   int64_t duration_ns = 0;
 };

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Performs the steps of a test: real requests to a service's own interface, straight, from no
+// service's cgroup (LANGUAGE section 4). A transport error is an answer, not a failure of this
+// class: it is in StepResult::error, in plain words:
+//
+//   "connection refused"   "connection reset by peer"   "timed out after 30s"   "empty reply"
+//   "closed before the line ended (after 12 bytes)"     "not an HTTP answer"    "interrupted"
+//
+// Every step is a connection of its own, to 127.0.0.1:port or the unix path of the interface; no
+// proxy variables, no reuse, no signals. HTTP/1.1.
+//
+// Before a request is sent, the owner of the server's end is asked for (peer_owner.h). When it is
+// no socket of that service, or it can't be told and an answer came all the same, the outcome
+// carries a doubt with code "foreign-answer": the test can't pass.
+//
+// Thread rule: one thread at a time, inside the test's network and mount namespaces. Durations of
+// steps are ns, of results ms.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+#include "runner/step/peer_owner.h"
+#include "spec/model/session.h"
+#include "spec/plan/plan.h"
+
+namespace fbx::step {
+
+struct Doubt {
+  std::string code;  // "foreign-answer"
+  std::string text;  // one sentence: which step, who answered
+};
+
+struct StepOutcome {
+  model::StepResult result;
+  std::optional<Doubt> doubt;
+  bool aborted = false;     // the abort descriptor became readable; error is "interrupted"
+  uint64_t begin_ns = 0;    // CLOCK_MONOTONIC
+  uint64_t end_ns = 0;
+  std::string display;      // `orders.post /orders → 503, 2.1 ms`
+};
+
+// `orders.post /orders`, `inventory.send "PING"`: what is in flight while a step runs.
+[[nodiscard]] std::string describe(const plan::Plan& plan, const model::HttpStep& step);
+[[nodiscard]] std::string describe(const plan::Plan& plan, const model::TcpSendStep& step);
+[[nodiscard]] std::string describe(const plan::Plan& plan, const model::ExchangeStep& step);
+
+class StepClient {
+ public:
+  // `plan` must outlive the client. `abort_fd` (an eventfd, not owned; -1 = none) ends the step in
+  // flight at once when it becomes readable; it is never read. Without `owner` no question is
+  // asked about who answers (health checks of something that is no service).
+  StepClient(const plan::Plan& plan, OwnerCheck owner, int abort_fd);
+  ~StepClient();
+  StepClient(const StepClient&) = delete;
+  StepClient& operator=(const StepClient&) = delete;
+
+  StepOutcome perform(const model::HttpStep& step);
+  StepOutcome perform(const model::TcpSendStep& step);
+  StepOutcome perform(const model::ExchangeStep& step);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fbx::step
