@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One cgroup v2 directory that fbx made. Everything goes through its descriptor, so a directory
+// that somebody removed and made again is never mistaken for ours.
+//
+// Thread rule: a Cgroup may be used by one thread at a time. Descriptors are close-on-exec.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runner/sandbox/fd.h"
+
+namespace fbx::sandbox {
+
+class Cgroup {
+ public:
+  Cgroup() = default;
+  // Makes `name` below `parent_fd` (mode 0755) and opens it. EEXIST is an error.
+  static Result<Cgroup> make(int parent_fd, const std::string& name);
+  // Opens an existing one.
+  static Result<Cgroup> open(int parent_fd, const std::string& name);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  // What bpf_get_current_cgroup_id() and INET_DIAG_CGROUP_ID say; never 0 for an open one.
+  [[nodiscard]] uint64_t id() const { return id_; }
+  [[nodiscard]] const std::string& name() const { return name_; }
+
+  // SIGKILLs every process in it and below (cgroup.kill). Returns at once.
+  Status kill() const;
+  // Waits until no process is in it or below. False when `bound_ns` (from now) ran out.
+  [[nodiscard]] Result<bool> wait_empty(int64_t bound_ns) const;
+  // Host pids of the processes in it and below.
+  [[nodiscard]] std::vector<int> processes() const;
+
+ private:
+  Fd fd_;
+  uint64_t id_ = 0;
+  std::string name_;
+};
+
+// Removes the directory `name` below `parent_fd` and all cgroups below it. They must be empty of
+// processes; waits up to `bound_ns` for the kernel to let go of them.
+Status remove_cgroup_tree(int parent_fd, const std::string& name, int64_t bound_ns);
+
+// Kills what is in `name` below `parent_fd`, waits, removes. What could not be removed is said in
+// the returned lines; none = nothing is left.
+std::vector<std::string> clear_cgroup_tree(int parent_fd, const std::string& name,
+                                           int64_t bound_ns);
+
+}  // namespace fbx::sandbox

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How a process of a test comes into the world: born in its cgroup (clone3 CLONE_INTO_CGROUP),
+// inside the sandbox's namespaces, in a session of its own, as its user, with exactly its
+// environment, its three descriptors and no other, default signal handling and an empty mask. It is
+// the caller's child, so waitid() gives its status, and dies with the sandbox's guard.
+//
+// A hook may install a seccomp filter as the very last thing before exec. Between filter and exec
+// the child makes no system call but futex and exec; the listener is taken out of it by the parent
+// (pidfd_getfd), and exec happens only after adopt() has returned.
+//
+// Thread rule: the thread that made the sandbox. Other threads may run: the child calls nothing
+// that is not async-signal-safe.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runner/sandbox/fd.h"
+#include "runner/sandbox/sandbox.h"
+#include "runner/service/identity.h"
+
+namespace fbx::service {
+
+struct BirthHook {
+  // In the child, async-signal-safe, no allocation. Returns the listener's descriptor, or -1 with
+  // errno when the filter could not be installed (the birth fails). Empty = no filter.
+  std::function<int()> in_child;
+  // In the parent. Takes the listener. The supervisor must be answering when it returns; an error
+  // ends the birth.
+  std::function<Status(int listener_fd)> adopt;
+};
+
+struct BirthRequest {
+  const sandbox::Sandbox* sandbox = nullptr;
+  int cgroup_fd = -1;              // the leaf
+  std::string path;                // what is executed; as the sandbox sees it, absolute
+  std::string fallback_path;       // tried when `path` is not there; "" = none
+  std::vector<std::string> argv;   // argv[0] included
+  std::vector<std::string> env;    // "NAME=value"
+  std::string cwd;                 // absolute
+  Identity user;
+  int stdin_fd = -1;               // -1 = /dev/null
+  int stdout_fd = -1;              // -1 = /dev/null
+  int stderr_fd = -1;
+  const BirthHook* hook = nullptr;
+};
+
+// A child that is about to execute, or has.
+struct Born {
+  pid_t pid = -1;           // host pid
+  sandbox::Fd pidfd;
+  uint64_t born_ns = 0;     // CLOCK_MONOTONIC
+  // Becomes readable (end of file) when exec succeeded or the child is gone.
+  sandbox::Fd exec_pipe;
+  struct Shared;            // shared page with the child: why it could not execute
+  std::shared_ptr<Shared> shared;
+};
+
+// Returns once the child exists, and with a hook, once its listener is adopted.
+Result<Born> give_birth(const BirthRequest& request);
+
+// After exec_pipe became readable: nothing when the program is running (or ran), else why it is
+// not: "exec bin/order-svc: No such file or directory".
+[[nodiscard]] Status birth_outcome(const Born& born);
+
+// give_birth, wait for exec, and the outcome. On an error the child is reaped.
+Result<Born> give_birth_and_wait(const BirthRequest& request);
+
+}  // namespace fbx::service
