@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The body of one test: takes each Request of the session, carries it out on the machine, answers.
+// Collects the facts of the verdict as it goes.
+//
+// Thread rule: the worker's main thread, inside the test's network namespace.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "runner/check/facts.h"
+#include "runner/check/look_back.h"
+#include "runner/inject/injector.h"
+#include "runner/observe/observer.h"
+#include "runner/run/deadline.h"
+#include "runner/service/service_set.h"
+#include "runner/step/step_client.h"
+#include "spec/model/session.h"
+
+namespace fbx::run {
+
+struct BodyParts {
+  const plan::Plan* plan = nullptr;
+  size_t test = 0;
+  observe::Observer* observer = nullptr;
+  inject::Injector* injector = nullptr;
+  service::ServiceSet* services = nullptr;
+  step::StepClient* steps = nullptr;
+  const Deadline* deadline = nullptr;
+  const observe::TestWatch* watch = nullptr;
+};
+
+class Body {
+ public:
+  // All parts outlive the body; `facts` is filled.
+  Body(const BodyParts& parts, check::Facts& facts);
+
+  // Runs the session to its end and judges what is left to judge. Fills facts.ended.
+  void run(model::Session& session);
+
+  // Takes what happened meanwhile into the store and the facts: rings, lifecycle, exits.
+  void pump();
+
+  [[nodiscard]] uint64_t began_ns() const { return began_ns_; }
+  [[nodiscard]] const std::vector<std::string>& printed() const { return printed_; }
+  // The step that ran last, or is running: "orders.post /orders → 503, 2.1 ms".
+  [[nodiscard]] const std::string& last_step() const { return last_step_; }
+
+ private:
+  model::Response perform(model::Session& session, const model::Request& request);
+
+  model::Response on(const model::InstallFaults& effect);
+  model::Response on(const model::InstallPartition& effect);
+  model::Response on(const model::LeaveScope& effect);
+  model::Response on(const model::HttpStep& effect) { return step(effect); }
+  model::Response on(const model::TcpSendStep& effect) { return step(effect); }
+  model::Response on(const model::ExchangeStep& effect) { return step(effect); }
+  model::Response on(const model::Sleep& effect);
+  model::Response on(const model::LookBack& effect);
+  model::Response on(const model::ExpectExit& effect);
+  model::Response on(const model::Print& effect);
+
+  template <typename Step>
+  model::Response step(const Step& step);
+  template <typename Install>
+  model::Response install(const Install& what, model::ScopeId scope, const std::string& text);
+  // A barrier, and the hands' decisions joined to what it brought.
+  check::Seen look();
+  check::Judged judge_look_back(const model::LookBack& what);
+  // The first that failed, as an answer to the session.
+  model::Response answer(const std::vector<check::Judged>& judged);
+  std::vector<check::Judged> judge_again(model::ScopeId scope);
+  void note_exits();
+  void append_text(observe::EventType type, uint64_t begin_ns, uint64_t end_ns,
+                   const std::string& text, int16_t service = -1);
+  void cancel(model::Session& session, const std::string& reason);
+
+  BodyParts parts_;
+  check::Facts& facts_;
+  check::LookBacks look_backs_;
+  check::PendingNevers pending_;
+  check::ScopeClock scopes_;
+  Place place_;              // of the request being carried out
+  std::string cannot_go_on_; // why the session must be cancelled; "" = it need not
+  bool cancelled_ = false;
+  uint64_t began_ns_ = 0;
+  std::vector<std::string> printed_;
+  std::string last_step_;
+};
+
+}  // namespace fbx::run

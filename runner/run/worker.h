@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A worker: takes tests from the front one after the other, runs each, sends back its outcome.
+// The messages are lines of JSON: an Order to the worker, a report::TestOutcome back.
+//
+// Thread rule: the worker process's main thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "runner/report/outcome.h"
+#include "runner/run/machine.h"
+#include "runner/sandbox/crew.h"
+#include "spec/plan/plan.h"
+
+namespace fbx::run {
+
+// One test to be run.
+struct Order {
+  uint32_t plan = 0;    // index in the run's plans
+  uint32_t test = 0;    // index in the plan's tests
+  uint32_t number = 0;  // of the sandbox, unique in the worker's life
+  uint64_t seed = 0;    // of the run
+  int64_t timeout_ns = 0;
+  bool strict = false;
+  std::string keep_folder;
+  std::optional<report::Verdict> baseline;
+};
+
+[[nodiscard]] std::string to_text(const Order& order);
+Result<Order> order_from_text(std::string_view text);
+
+// Serves until the front goes away or the run is to end. The process's exit status: 0, or 1 when
+// it could not begin (said on stderr).
+int serve(sandbox::WorkerContext& context, Machine& machine,
+          const std::vector<const plan::Plan*>& plans);
+
+}  // namespace fbx::run
