@@ -39,6 +39,19 @@ enum class CallState : uint8_t { kDone, kInFlight };
 
 enum class Lifecycle : uint8_t { kNone, kStarted, kReady, kExited, kKilled };
 
+// Event::flags.
+constexpr uint16_t kSync = 1u << 0;          // writes through: O_DSYNC, O_SYNC, RWF_[D]SYNC
+constexpr uint16_t kNonBlock = 1u << 1;      // the descriptor is O_NONBLOCK
+constexpr uint16_t kDeleted = 1u << 2;       // `path` was the file's name; it has none any more
+constexpr uint16_t kOutsideRoot = 1u << 3;   // `path` can't be reached from the task's root
+constexpr uint16_t kPathCut = 1u << 4;       // `path` or `opened_as` is longer than could be kept
+constexpr uint16_t kPathUnread = 1u << 5;    // the path argument could not be read
+constexpr uint16_t kCreated = 1u << 6;       // a successful open with O_CREAT
+constexpr uint16_t kCompat = 1u << 7;        // a 32-bit call; nr is the native call of that name
+constexpr uint16_t kBeginUnknown = 1u << 8;  // begin_ns is not measured (seccomp denied the call)
+constexpr uint16_t kFdAtEnd = 1u << 9;       // path and kind are those of the call's end
+constexpr uint16_t kWasHeld = 1u << 10;      // entered by open_call()
+
 // Who is at the other end of a socket.
 constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known
 constexpr int16_t kPeerClient = -2;   // the test's own step client
@@ -58,8 +71,13 @@ struct Event {
   int64_t ret = 0;       // negative errno on failure; of an exit: wait status
   uint64_t args[6] = {};
   int32_t fd = -1;
+  uint16_t flags = 0;        // kSync…
+  uint32_t open_flags = 0;   // O_* of the descriptor (f_flags), where it has one
+  uint64_t peer_cgroup = 0;  // of the other end's maker, where known and no service
   StringId exe = 0;        // comm of the process
-  StringId path = 0;       // what the file is called now, as the service sees it; "" = unknown
+  // What the file is called now, as the service sees it; "" = unknown. Of rename and link: the new
+  // name. Of calls that take a path and no descriptor: opened_as, normalised.
+  StringId path = 0;
   StringId opened_as = 0;  // the path argument, made absolute; "" when the call has none
   StringId peer_text = 0;  // "127.0.0.1:5432", "unix:/tmp/x.sock"
   StringId text = 0;       // steps, fault events, lines of output
@@ -85,6 +103,21 @@ class EventStore {
   // seq from 1 to size().
   [[nodiscard]] const Event& at(uint64_t seq) const { return events_[seq - 1]; }
   [[nodiscard]] Event& at(uint64_t seq) { return events_[seq - 1]; }
+  // A call that somebody else than the kernel side sees begin (the supervisor holds it): appended
+  // with state kInFlight, completed in place by the record of its end. `call` has service, tid,
+  // pid, nr, begin_ns, and whatever is known. Returns its seq; when that thread's call has ended
+  // meanwhile, or stands in the store already, the seq of that event and nothing is appended.
+  uint64_t open_call(const Event& call);
+  // The open call of a thread, or 0.
+  [[nodiscard]] uint64_t open_of(uint32_t tid) const;
+  // Ends the thread's open call in place with what `end` knows (an earlier begin is kept), or
+  // appends `end` when there is none for this nr.
+  Event& close_call(const Event& end);
+  // The thread is gone: its open call, if any, has ended without a result (ret stays 0, kDone is
+  // not reached): state remains kInFlight and it is no longer open.
+  void drop_call(uint32_t tid);
+  // The seqs of open calls, ascending.
+  [[nodiscard]] std::vector<uint64_t> open_calls() const;
   // The seqs of the events of one service and one syscall, ascending.
   [[nodiscard]] const std::vector<uint64_t>& of(int16_t service, uint16_t nr) const;
 
@@ -93,6 +126,8 @@ class EventStore {
   std::deque<std::string> strings_;
   std::unordered_map<std::string_view, StringId> ids_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> postings_;
+  std::unordered_map<uint32_t, uint64_t> open_;  // tid → seq
+  std::unordered_map<uint32_t, uint64_t> last_;  // tid → seq of its latest call that ended
 };
 
 }  // namespace fbx::observe

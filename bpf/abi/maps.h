@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// Keys and values of the maps that the programs of different hook families share, and the runner
+// fills. Map names are those of bpf/maps.bpf.h.
+//
+// Identity: every service of a test has a cgroup leaf; all leaves of a run stand at one depth of
+// the hierarchy (fbx_config.leaf_level). A task or socket belongs to the service whose leaf is its
+// cgroup's ancestor at that depth, so descendants that a service makes for itself belong to it.
+//
+// Valid C11, C++23 and BPF C.
+#pragma once
+
+#include "bpf/abi/event.h"
+#include "bpf/abi/syscalls.h"
+
+#define FBX_WORKERS 64       // rings; a worker's number is below this
+#define FBX_SERVICES 4096    // entries of `fbx_services`, all workers together
+#define FBX_TUPLES 65536
+
+#define FBX_INTEREST_WORDS (FBX_NR_LIMIT / 64)
+
+// fbx_service.flags
+#define FBX_SERVICE_WATCHED (1u << 0)  // records are written; without it the entry is identity only
+
+// `fbx_services`: hash, cgroup id (u64) → this. The client's entry has service FBX_SERVICE_CLIENT
+// and no interest; its key is its cgroup's ancestor at leaf_level, or the cgroup itself when that
+// stands higher.
+struct fbx_service {
+  uint32_t worker;
+  int16_t service;
+  uint16_t flags;
+  uint32_t generation;  // of the test: the worker's counter, never 0
+  uint32_t pad;
+  uint64_t interest[FBX_INTEREST_WORDS];  // bit = native syscall number
+};
+
+// `fbx_config`: array of one.
+struct fbx_config {
+  uint32_t leaf_level;  // depth of the services' leaves below the root, from 1; 0 = none yet
+  uint32_t pad;
+};
+
+// `fbx_workers`: array by worker number.
+struct fbx_worker {
+  uint64_t token;       // what a marker call must carry; a service can't guess it
+  uint32_t pid;         // the worker's, as the first PID namespace numbers it
+  uint32_t generation;  // of the test it runs
+};
+
+// `fbx_counts`: per-CPU array by worker number. What became of each attempt to write a record.
+struct fbx_count {
+  uint64_t written;
+  uint64_t lost;      // ring full
+  uint64_t unbuilt;   // a record could not be built: no memory for the begin, no scratch
+  uint64_t pad;
+};
+
+// `fbx_tuples`: LRU hash, filled by the sockops program when a TCP connection is established.
+struct fbx_tuple {
+  uint64_t netns;  // cookie of the network namespace
+  struct fbx_endpoint local;
+  struct fbx_endpoint remote;
+};
+
+struct fbx_owner {
+  uint64_t cgroup;  // the leaf's id when the socket was made below one; else its own cgroup's
+};
+
+// The marker call: getpid(FBX_MARKER_MAGIC, worker, id, token); arguments that getpid ignores.
+#define FBX_MARKER_MAGIC 0x5f6662785f6d726bULL
+
+#ifndef __bpf__
+static_assert(sizeof(struct fbx_service) == 16 + FBX_NR_LIMIT / 8, "layout");
+static_assert(sizeof(struct fbx_config) == 8, "layout");
+static_assert(sizeof(struct fbx_worker) == 16, "layout");
+static_assert(sizeof(struct fbx_count) == 32, "layout");
+static_assert(sizeof(struct fbx_tuple) == 48, "layout");
+static_assert(sizeof(struct fbx_owner) == 8, "layout");
+#endif

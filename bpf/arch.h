@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// Everything about registers that differs between architectures, and nothing else does.
+#pragma once
+
+#include "bpf/kernel.h"
+
+#if defined(__TARGET_ARCH_x86)
+
+#define FBX_NR(x86_64, arm64) (x86_64)
+#define FBX_NR_GETPID 39
+
+// arch/x86/include/asm/thread_info.h: the thread runs a 32-bit call (int 0x80).
+#define FBX_TS_COMPAT 2
+
+static __always_inline uint64_t regs__nr(const struct pt_regs *regs) { return regs->orig_ax; }
+
+static __always_inline void regs__args(const struct pt_regs *regs, uint64_t args[6]) {
+  args[0] = regs->di;
+  args[1] = regs->si;
+  args[2] = regs->dx;
+  args[3] = regs->r10;
+  args[4] = regs->r8;
+  args[5] = regs->r9;
+}
+
+static __always_inline int task__in_compat_call(const struct task_struct *task) {
+  return task->thread_info.status & FBX_TS_COMPAT;
+}
+
+#else
+#error "add this architecture's registers here"
+#endif

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// The parts of the kernel's own structures that our programs read. Only names count: libbpf moves
+// each access to where the running kernel's BTF has that field (CO-RE), so no vmlinux.h of any
+// particular kernel is needed to build. Add a field when a program reads it.
+//
+// Where a kernel renamed something, the variants stand here as `name___variant`, and the accessor
+// that chooses between them below.
+#pragma once
+
+#include <linux/bpf.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+typedef __u8 uint8_t;
+typedef __u16 uint16_t;
+typedef __u32 uint32_t;
+typedef __u64 uint64_t;
+typedef __s8 int8_t;
+typedef __s16 int16_t;
+typedef __s32 int32_t;
+typedef __s64 int64_t;
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+// arch/x86/include/asm/ptrace.h. Read through bpf/arch.h only.
+struct pt_regs {
+  unsigned long di, si, dx, r10, r8, r9, orig_ax, ax;
+};
+
+struct qstr {
+  uint32_t len;
+  const unsigned char *name;
+};
+
+struct hlist_bl_node {
+  struct hlist_bl_node **pprev;
+};
+
+struct super_block {
+  uint32_t s_dev;
+  unsigned long s_magic;
+};
+
+struct inode {
+  unsigned short i_mode;
+  uint32_t i_rdev;
+  unsigned long i_ino;
+  long long i_size;
+  struct super_block *i_sb;
+};
+
+struct dentry {
+  struct hlist_bl_node d_hash;
+  struct dentry *d_parent;
+  struct qstr d_name;
+  struct inode *d_inode;
+};
+
+struct vfsmount {
+  struct dentry *mnt_root;
+  struct super_block *mnt_sb;
+};
+
+struct mount {
+  struct mount *mnt_parent;
+  struct dentry *mnt_mountpoint;
+  struct vfsmount mnt;
+};
+
+struct path {
+  struct vfsmount *mnt;
+  struct dentry *dentry;
+};
+
+struct file {
+  unsigned int f_flags;
+  struct inode *f_inode;
+  struct path f_path;
+  void *private_data;
+};
+
+struct fdtable {
+  unsigned int max_fds;
+  struct file **fd;
+};
+
+struct files_struct {
+  struct fdtable *fdt;
+};
+
+struct fs_struct {
+  struct path root, pwd;
+};
+
+struct kernfs_node {
+  uint64_t id;
+};
+
+struct cgroup;
+
+struct cgroup_subsys_state {
+  struct cgroup *cgroup;
+  struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+  struct cgroup_subsys_state self;
+  int level;
+  struct kernfs_node *kn;
+};
+
+struct css_set {
+  struct cgroup *dfl_cgrp;
+};
+
+struct thread_info {
+  unsigned long flags;
+  unsigned int status;
+};
+
+struct task_struct {
+  struct thread_info thread_info;
+  unsigned int __state;
+  unsigned int flags;
+  int exit_code;
+  int pid, tgid;
+  struct task_struct *group_leader;
+  struct task_struct *real_parent;
+  struct files_struct *files;
+  struct fs_struct *fs;
+  struct css_set *cgroups;
+  char comm[16];
+};
+
+struct sock_cgroup_data {
+  struct cgroup *cgroup;
+};
+
+struct net {
+  uint64_t net_cookie;
+};
+
+typedef struct {
+  struct net *net;
+} possible_net_t;
+
+struct in6_addr {
+  union {
+    uint8_t u6_addr8[16];
+    uint32_t u6_addr32[4];
+  } in6_u;
+};
+
+struct sock_common {
+  uint32_t skc_daddr, skc_rcv_saddr;
+  uint16_t skc_dport, skc_num;
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  possible_net_t skc_net;
+  struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+};
+
+struct sock {
+  struct sock_common __sk_common;
+  uint16_t sk_type;
+  uint16_t sk_protocol;
+  struct sock_cgroup_data sk_cgrp_data;
+};
+
+struct tcp_sock {
+  uint32_t rcv_nxt, snd_nxt;
+};
+
+struct unix_address {
+  int len;
+};
+
+struct unix_sock {
+  struct unix_address *addr;
+  struct sock *peer;
+};
+
+struct socket {
+  short type;
+  struct sock *sk;
+};
+
+struct linux_binprm {
+  const char *filename;
+};
+
+struct bpf_iter_meta {
+  struct seq_file *seq;
+  uint64_t session_id;
+  uint64_t seq_num;
+};
+
+struct bpf_iter__task {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task;
+};
+
+struct bpf_iter__tcp {
+  struct bpf_iter_meta *meta;
+  struct sock_common *sk_common;
+};
+
+struct bpf_iter__udp {
+  struct bpf_iter_meta *meta;
+  struct sock *udp_sk;
+};
+
+struct bpf_iter__unix {
+  struct bpf_iter_meta *meta;
+  struct unix_sock *unix_sk;
+};
+
+#pragma clang attribute pop
+
+#define FBX_LICENSE char fbx_license[] SEC("license") = "Dual BSD/GPL"
