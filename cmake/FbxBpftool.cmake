@@ -1,0 +1,20 @@
+# FBX_BPFTOOL: a bpftool that runs. Ubuntu's /usr/sbin/bpftool is a wrapper that refuses unless the
+# tools of the running kernel are installed (never so in a container); any real one serves a build.
+
+if(NOT FBX_BPFTOOL)
+  file(GLOB candidates /usr/lib/linux-tools/*/bpftool /usr/lib/linux-tools-*/bpftool)
+  find_program(bpftool_on_path bpftool PATHS /usr/sbin /sbin NO_CACHE)
+  if(bpftool_on_path)
+    list(PREPEND candidates ${bpftool_on_path})
+  endif()
+  foreach(candidate ${candidates})
+    execute_process(COMMAND ${candidate} version RESULT_VARIABLE failed OUTPUT_QUIET ERROR_QUIET)
+    if(NOT failed)
+      set(FBX_BPFTOOL ${candidate} CACHE FILEPATH "a bpftool that runs")
+      break()
+    endif()
+  endforeach()
+  if(NOT FBX_BPFTOOL)
+    message(FATAL_ERROR "no bpftool that runs was found: scripts/setup --packages installs one")
+  endif()
+endif()
