@@ -26,6 +26,8 @@ import tempfile
 import time
 import tomllib
 
+import residue
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIERS = ("default", "ci", "full")
 KEYS = {"name", "tier", "spec", "matrix", "env", "args", "user", "before", "argv", "beside",
@@ -119,31 +121,6 @@ class Machine:
         return []
 
 
-def residue(build):
-    """What a run could leave behind on the host: processes, mounts and cgroups of ours."""
-    processes = set()
-    for exe in pathlib.Path("/proc").glob("[0-9]*/exe"):
-        try:
-            if os.readlink(exe).startswith(str(build) + "/"):
-                processes.add(f"process {exe.parent.name} {os.readlink(exe)}")
-        except OSError:
-            pass  # a kernel thread, or gone
-    mounts = {f"mount {line.split()[4]}"
-              for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()}
-    cgroups = {f"cgroup {place}" for base in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
-               for place in pathlib.Path(base).glob("**/*fbx*") if place.is_dir()}
-    return processes | mounts | cgroups
-
-
-def left_behind(build, before):
-    """What is there now and was not before; a second is allowed for it to go."""
-    deadline = time.monotonic() + 1.0
-    while True:
-        left = residue(build) - before
-        if not left or time.monotonic() > deadline:
-            return sorted(left)
-
-
 class Attempt:
     """One row being run: its folder, its commands, and what came of them."""
 
@@ -196,12 +173,12 @@ class Attempt:
 
     def run(self):
         """The list of what is wrong; empty when all came as expected."""
-        before = residue(self.places["build"])
+        before = residue.present(self.places["build"])
         beside = None
         if "beside" in self.row.raw:
             beside = subprocess.Popen(self.fill(self.row.raw["beside"]), stdout=subprocess.PIPE)
             beside.stdout.readline()  # it says when it is ready
-            before |= residue(self.places["build"])
+            before |= residue.present(self.places["build"])
         try:
             wrong = self.run_commands()
         finally:
@@ -210,7 +187,7 @@ class Attempt:
                 beside.wait()
                 beside.stdout.close()
         if self.row.raw.get("residue", True):
-            wrong += [f"left behind: {what}" for what in left_behind(self.places["build"], before)]
+            wrong += [f"left behind: {what}" for what in residue.left_behind(self.places["build"], before)]
         return wrong
 
     def run_commands(self):
