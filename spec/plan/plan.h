@@ -79,6 +79,41 @@ struct Service {
   Place place;
 };
 
+// deny(…), delay(…), allow(): what a rule does to a call, and to which of the matching calls.
+struct Action {
+  enum class Kind : uint8_t { kDeny, kDelay, kAllow };
+  Kind kind = Kind::kDeny;
+  std::string errname;              // kDeny: "EIO"
+  int64_t delay_ns = 0;             // kDelay; or delay= of a deny
+  double probability = 1;           // 0…1
+  uint64_t after = 0;               // nth=k is after=k−1, max_fires=1
+  uint64_t every = 1;               // ≥ 1
+  uint64_t max_fires = UINT64_MAX;  // ≥ 1
+  std::string path;                 // glob; empty = any
+  std::string to;                   // "inventory", "inventory.main", "host:port"; empty = any
+  std::string on;  // "", "any", "file", "socket", "stream", "udp", "unix", "pipe"
+  bool sticky = false;
+  bool optional = false;
+  std::string label;
+  bool operator==(const Action&) const = default;
+};
+
+// One <keyword>=<action> of a named assumption.
+struct AssumedFault {
+  uint32_t service = 0;
+  std::string keyword;  // family, syscall, or the service's op
+  Action action;
+};
+
+// fault_assumption(): named faults, `includes` first, then `faults`, as written.
+struct Assumption {
+  std::string name;
+  std::string description;
+  std::vector<uint32_t> includes;  // indexes of assumptions before this one
+  std::vector<AssumedFault> faults;
+  Place place;
+};
+
 // What a test must be able to enforce, found by the compiler; `run` knows it before starting.
 struct Need {
   enum class Kind { kDeny, kDelay, kPartition };
@@ -86,7 +121,8 @@ struct Need {
   int service = -1;         // the service it is for; -1 = any (it cannot be known)
   std::string syscall;      // keyword as written ("write", "pwrite64", an op); "*" = unknown
   std::string mode;         // kPartition: "refuse" | "drop"
-  Place place;
+  Place place;  // of the test
+  bool operator==(const Need&) const = default;
 };
 
 enum class TestKind { kFunction, kScenario, kFaultScenario, kCell, kBaseline };
@@ -110,6 +146,7 @@ struct Test {
 };
 
 struct Matrix {
+  Place place;
   std::vector<std::string> scenarios;
   std::vector<std::string> assumptions;
 };
@@ -144,6 +181,7 @@ struct Plan {
   std::vector<EnvRead> env_reads;
   std::vector<FileRead> file_reads;
   std::vector<Service> services;
+  std::vector<Assumption> assumptions;
   std::vector<Test> tests;  // source order; baselines stand before the cells that need them
   std::vector<Matrix> matrices;
   Image image;  // functions and values

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What read_plan() does, section by section, in the order in which they refer to each other.
+//
+// Thread rule: one thread.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "spec/plan/field_reader.h"
+#include "spec/plan/read.h"
+#include "spec/plan/toml_tree.h"
+#include "spec/plan/value_text.h"
+
+namespace fbx::plan {
+
+class PlanReader {
+ public:
+  PlanReader(const std::string& file, Diagnostics& diagnostics)
+      : file_(file), diagnostics_(diagnostics), context_{file, out_.plan, diagnostics} {}
+
+  std::optional<ReadPlan> read(std::string_view text);
+
+ private:
+  // The tables [[key]] of the document; empty when there are none.
+  const std::vector<TomlNode>& tables(std::string_view key);
+  void header();
+  void unknown_sections();
+  void services();
+  void assumptions();
+  void assumption_parts(FieldReader& reader, const AssumptionKeys& keys, Assumption& out);
+  void matrices();
+  void modules();
+  void add_module(const std::string& file);
+  void functions();
+  void function(const TomlNode& table, AnchorCounter& anchors);
+  void values();
+  void code();
+  void tests();
+  void test(const TomlNode& table, AnchorCounter& anchors);
+  void plain_test(FieldReader& reader, const TestKeys& keys, Test& out);
+  void cell_test(FieldReader& reader, const TestKeys& keys, Test& out);
+  void known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out);
+  void needs(FieldReader& reader, const TestKeys& keys, Test& out);
+  void link_baselines();
+  void add(const Place& place, const std::string& code, const std::string& message,
+           const std::string& hint = "");
+
+  struct PendingCode {
+    size_t module = 0;
+    size_t function = 0;
+    std::string text;
+    Place place;
+  };
+
+  const std::string& file_;
+  Diagnostics& diagnostics_;
+  ReadPlan out_;
+  ReadContext context_;
+  TomlNode root_;
+  std::map<std::string, size_t> module_of_;
+  std::vector<PendingCode> pending_code_;
+  std::optional<ValueReader> value_reader_;
+  std::set<std::string> test_names_;
+};
+
+}  // namespace fbx::plan

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The [[test]] tables of a plan: what each calls, and how cells find their matrix and baseline.
+#include <algorithm>
+
+#include "spec/plan/plan_reader.h"
+
+namespace fbx::plan {
+
+void PlanReader::tests() {
+  AnchorCounter anchors;
+  for (const TomlNode& table : tables("test")) test(table, anchors);
+}
+
+void PlanReader::test(const TomlNode& table, AnchorCounter& anchors) {
+  TestKeys keys;
+  FieldReader reader(context_, table, "[[test]]", &anchors);
+  fields(reader, keys);
+  reader.finish();
+  Test out;
+  out.name = keys.name;
+  out.doc = keys.doc;
+  out.place = keys.place;
+  out.kind = keys.kind;
+  out.require_faults_fire = keys.require_faults_fire;
+  out.timeout_ns = keys.timeout_ns;
+  if (!keys.known_failure.empty()) out.known_failure = keys.known_failure;
+  const bool of_matrix = keys.kind == TestKind::kCell || keys.kind == TestKind::kBaseline;
+  if (of_matrix) cell_test(reader, keys, out);
+  else plain_test(reader, keys, out);
+  if (!out.name.empty() && !test_names_.insert(out.name).second) {
+    reader.complain("name", "plan-twice", "two tests are named \"" + out.name + "\"");
+  }
+  needs(reader, keys, out);
+  out_.needs_given.push_back(table.find("needs") != nullptr || table.find("observe") != nullptr);
+  out_.places.tests.push_back(reader.place_of("name"));
+  out_.plan.tests.push_back(std::move(out));
+}
+
+void PlanReader::plain_test(FieldReader& reader, const TestKeys& keys, Test& out) {
+  if (keys.name.empty()) {
+    reader.complain("name", "plan-missing", "[[test]] has no `name`");
+    return;
+  }
+  const std::string& function = keys.function.empty() ? keys.name : keys.function;
+  out.entry = value_reader_->expression(function, reader.place_of("function"));
+  if (out.entry == kNoValue) return;
+  auto& image = out_.plan.image;
+  if (!keys.args.empty()) {
+    const ValueRef args = value_reader_->expression(keys.args, reader.place_of("args"));
+    if (args != kNoValue && image.values[args].kind != Value::Kind::kList) {
+      reader.complain("args", "plan-type", "`args` in [[test]] is no list of values");
+    } else if (args != kNoValue) {
+      out.args = image.values[args].items;
+    }
+  }
+  const Value& entry = image.values[out.entry];
+  if (out.place.line != 0 || entry.kind != Value::Kind::kFunction) return;
+  const auto& module = image.modules[entry.module].code;
+  if (const auto* code = module.find(entry.text)) {
+    out.place = Place{module.file, code->line, code->col};
+  }
+}
+
+void PlanReader::known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out) {
+  const Matrix& matrix = out_.plan.matrices[static_cast<size_t>(out.matrix)];
+  const auto known = [](const std::vector<std::string>& all, const std::string& name) {
+    return std::find(all.begin(), all.end(), name) != all.end();
+  };
+  if (!known(matrix.scenarios, keys.scenario)) {
+    reader.complain("scenario", "plan-reference",
+                    "its matrix has no scenario \"" + keys.scenario + "\"");
+  }
+  if (out.kind == TestKind::kCell && !known(matrix.assumptions, keys.assumption)) {
+    reader.complain("assumption", "plan-reference",
+                    "its matrix has no assumption \"" + keys.assumption + "\"");
+  }
+}
+
+void PlanReader::cell_test(FieldReader& reader, const TestKeys& keys, Test& out) {
+  if (keys.matrix < 0 || static_cast<size_t>(keys.matrix) >= out_.plan.matrices.size()) {
+    reader.complain("matrix", "plan-reference", "[[test]] says no [[matrix]] that there is");
+    return;
+  }
+  out.matrix = static_cast<int>(keys.matrix);
+  out.scenario = keys.scenario;
+  out.assumption = keys.assumption;
+  if (out.name.empty()) out.name = cell_name(keys.scenario, keys.assumption);
+  if (out.place.line == 0) out.place = out_.plan.matrices[static_cast<size_t>(out.matrix)].place;
+  known_scenario(reader, keys, out);
+  const std::string& function = keys.function.empty() ? keys.scenario : keys.function;
+  const ValueRef scenario = value_reader_->expression(function, reader.place_of("function"));
+  if (out.kind == TestKind::kBaseline) {
+    out.entry = scenario;
+    return;
+  }
+  auto& image = out_.plan.image;
+  Value cell;
+  cell.kind = Value::Kind::kBuiltin;
+  cell.text = kCellBuiltin;
+  out.entry = image.add(std::move(cell));
+  Value name;
+  name.kind = Value::Kind::kString;
+  name.text = keys.assumption;
+  Value assumption;
+  assumption.kind = Value::Kind::kHost;
+  assumption.text = "assumption";
+  assumption.items.push_back(image.add(std::move(name)));
+  const ValueRef assumed = image.add(std::move(assumption));
+  const std::string expect = keys.expect.empty() ? "None" : keys.expect;
+  out.args = {scenario, assumed,
+              value_reader_->expression(expect, reader.place_of("expect"))};
+}
+
+void PlanReader::needs(FieldReader& reader, const TestKeys& keys, Test& out) {
+  for (const std::string& text : keys.needs) {
+    auto need = parse_need(out_.plan, text);
+    if (!need) {
+      reader.complain("needs", "plan-word",
+                      "\"" + text + "\" is no need: want \"deny SERVICE.CALL\", "
+                      "\"delay SERVICE.CALL\", \"partition\" or \"partition drop\"");
+      continue;
+    }
+    need->place = out.place;
+    out.needs.push_back(std::move(*need));
+  }
+  out.observe = keys.observe;
+}
+
+void PlanReader::link_baselines() {
+  auto& tests = out_.plan.tests;
+  std::map<std::pair<int, std::string>, int> baselines;
+  for (size_t i = 0; i < tests.size(); ++i) {
+    const std::pair row(tests[i].matrix, tests[i].scenario);
+    if (tests[i].kind == TestKind::kBaseline) baselines[row] = static_cast<int>(i);
+    if (tests[i].kind != TestKind::kCell || tests[i].matrix < 0) continue;
+    const auto found = baselines.find(row);
+    if (found != baselines.end()) {
+      tests[i].baseline = found->second;
+    } else {
+      add(out_.places.tests[i], "plan-baseline",
+          "the cell has no baseline of its scenario \"" + tests[i].scenario + "\" before it");
+    }
+  }
+}
+
+}  // namespace fbx::plan

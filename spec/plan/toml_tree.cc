@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/plan/toml_tree.h"
+
+#define TOML_HEADER_ONLY 1
+#define TOML_ENABLE_FORMATTERS 0
+#define TOML_ENABLE_WINDOWS_COMPAT 0
+#define TOML_MAX_NESTED_VALUES 64
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <exception>
+
+namespace fbx::plan {
+
+namespace {
+
+TomlNode copy_node(const toml::node& from);
+
+void copy_table(const toml::table& from, TomlNode& to) {
+  to.kind = TomlNode::Kind::kTable;
+  for (const auto& [key, value] : from) {
+    to.members.push_back({std::string(key.str()), key.source().begin.line,
+                          key.source().begin.column, copy_node(value)});
+  }
+  std::stable_sort(to.members.begin(), to.members.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.line, a.col) < std::pair(b.line, b.col);
+  });
+}
+
+TomlNode copy_node(const toml::node& from) {
+  TomlNode to;
+  to.line = from.source().begin.line;
+  to.col = from.source().begin.column;
+  if (const auto* table = from.as_table()) {
+    copy_table(*table, to);
+  } else if (const auto* array = from.as_array()) {
+    to.kind = TomlNode::Kind::kArray;
+    for (const toml::node& item : *array) to.items.push_back(copy_node(item));
+  } else if (const auto* string = from.as_string()) {
+    to.kind = TomlNode::Kind::kString;
+    to.text = string->get();
+  } else if (const auto* integer = from.as_integer()) {
+    to.kind = TomlNode::Kind::kInteger;
+    to.integer = integer->get();
+  } else if (const auto* real = from.as_floating_point()) {
+    to.kind = TomlNode::Kind::kFloat;
+    to.real = real->get();
+  } else if (const auto* boolean = from.as_boolean()) {
+    to.kind = TomlNode::Kind::kBool;
+    to.boolean = boolean->get();
+  } else {
+    to.kind = TomlNode::Kind::kDate;
+  }
+  return to;
+}
+
+}  // namespace
+
+const TomlNode* TomlNode::find(std::string_view key) const {
+  for (const TomlMember& member : members) {
+    if (member.key == key) return &member.value;
+  }
+  return nullptr;
+}
+
+const char* toml_kind_name(TomlNode::Kind kind) {
+  switch (kind) {
+    case TomlNode::Kind::kTable: return "a table";
+    case TomlNode::Kind::kArray: return "an array";
+    case TomlNode::Kind::kString: return "a string";
+    case TomlNode::Kind::kInteger: return "an integer";
+    case TomlNode::Kind::kFloat: return "a float";
+    case TomlNode::Kind::kBool: return "a boolean";
+    case TomlNode::Kind::kDate: return "a date";
+  }
+  return "";
+}
+
+TomlNode parse_toml(std::string_view text, const std::string& file, Diagnostics& diagnostics) {
+  try {
+    return copy_node(toml::parse(text));
+  } catch (const toml::parse_error& error) {
+    const auto& at = error.source().begin;
+    diagnostics.push_back({Place{file, at.line, at.column}, "plan-syntax",
+                           "not valid TOML: " + std::string(error.description())});
+  } catch (const std::exception& error) {
+    diagnostics.push_back({Place{file}, "plan-syntax", std::string("not valid TOML: ") + error.what()});
+  }
+  return {};
+}
+
+}  // namespace fbx::plan
