@@ -64,3 +64,11 @@ struct fbx_tuples_map {
   __type(value, struct fbx_owner);
 };
 FBX_MAP struct fbx_tuples_map fbx_tuples SEC(".maps");
+
+struct fbx_epochs_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, FBX_WORKERS);
+  __type(key, uint32_t);
+  __type(value, struct fbx_epoch);
+};
+FBX_MAP struct fbx_epochs_map fbx_epochs SEC(".maps");

@@ -77,11 +77,10 @@ static __always_inline void worker__count_unbuilt(uint32_t worker) {
   if (count) __sync_fetch_and_add(&count->unbuilt, 1);
 }
 
-// Wakes the reader only when it has a quarter of the ring to read.
-static __always_inline uint64_t ring__wakeup(void *ring) {
-  uint64_t size = bpf_ringbuf_query(ring, BPF_RB_RING_SIZE);
-  uint64_t avail = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
-  return avail >= size / 4 ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP;
+// Wakes the reader only when enough has gathered.
+static __always_inline uint64_t ring__wakeup(void *ring, const struct fbx_service *service) {
+  return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= service->wake_at ? BPF_RB_FORCE_WAKEUP
+                                                                        : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void head__fill(struct fbx_head *head, uint16_t kind, uint16_t size,
@@ -108,6 +107,6 @@ static __always_inline void service__emit_decision(const struct fbx_service *ser
   if (!out) return worker__count_lost(service->worker);
   *out = *decided;
   head__fill(&out->head, FBX_RECORD_DECISION, sizeof(*out), service, bpf_ktime_get_ns());
-  bpf_ringbuf_submit(out, ring__wakeup(ring));
+  bpf_ringbuf_submit(out, ring__wakeup(ring, service));
   worker__count_written(service->worker);
 }

@@ -19,8 +19,12 @@
 
 #define FBX_INTEREST_WORDS (FBX_NR_LIMIT / 64)
 
+// A test's number, unlike that of any other test of the run. n counts from 1.
+#define FBX_GENERATION(worker, n) (((uint32_t)(worker) << 24) | ((n) & 0xffffffu))
+
 // fbx_service.flags
 #define FBX_SERVICE_WATCHED (1u << 0)  // records are written; without it the entry is identity only
+#define FBX_SERVICE_NAMES (1u << 1)    // its renames, links and unlinks make kept paths stale
 
 // `fbx_services`: hash, cgroup id (u64) → this. The client's entry has service FBX_SERVICE_CLIENT
 // and no interest; its key is its cgroup's ancestor at leaf_level, or the cgroup itself when that
@@ -29,8 +33,8 @@ struct fbx_service {
   uint32_t worker;
   int16_t service;
   uint16_t flags;
-  uint32_t generation;  // of the test: the worker's counter, never 0
-  uint32_t pad;
+  uint32_t generation;  // of the test: FBX_GENERATION(worker, n)
+  uint32_t wake_at;     // bytes in the ring at which its reader is woken
   uint64_t interest[FBX_INTEREST_WORDS];  // bit = native syscall number
 };
 
@@ -52,7 +56,7 @@ struct fbx_count {
   uint64_t written;
   uint64_t lost;      // ring full
   uint64_t unbuilt;   // a record could not be built: no memory for the begin, no scratch
-  uint64_t pad;
+  uint64_t filtered;  // left out by the program that would have written it
 };
 
 // `fbx_tuples`: LRU hash, filled by the sockops program when a TCP connection is established.
@@ -66,6 +70,12 @@ struct fbx_owner {
   uint64_t cgroup;  // the leaf's id when the socket was made below one; else its own cgroup's
 };
 
+// `fbx_epochs`: array by worker number. Paths are kept by (dentry, inode, mount, root) and epoch.
+struct fbx_epoch {
+  uint64_t epoch;  // calls that can change a name have ended so often
+  uint64_t busy;   // such calls that have begun and not ended: nothing is kept meanwhile
+};
+
 // The marker call: getpid(FBX_MARKER_MAGIC, worker, id, token); arguments that getpid ignores.
 #define FBX_MARKER_MAGIC 0x5f6662785f6d726bULL
 
@@ -76,4 +86,5 @@ static_assert(sizeof(struct fbx_worker) == 16, "layout");
 static_assert(sizeof(struct fbx_count) == 32, "layout");
 static_assert(sizeof(struct fbx_tuple) == 48, "layout");
 static_assert(sizeof(struct fbx_owner) == 8, "layout");
+static_assert(sizeof(struct fbx_epoch) == 16, "layout");
 #endif

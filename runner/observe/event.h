@@ -50,7 +50,8 @@ constexpr uint16_t kCreated = 1u << 6;       // a successful open with O_CREAT
 constexpr uint16_t kCompat = 1u << 7;        // a 32-bit call; nr is the native call of that name
 constexpr uint16_t kBeginUnknown = 1u << 8;  // begin_ns is not measured (seccomp denied the call)
 constexpr uint16_t kFdAtEnd = 1u << 9;       // path and kind are those of the call's end
-constexpr uint16_t kWasHeld = 1u << 10;      // entered by open_call()
+constexpr uint16_t kWasHeld = 1u << 10;      // the supervisor held it (set by the injector)
+constexpr uint16_t kRestarted = 1u << 11;    // interrupted by signals and gone on; one event
 
 // Who is at the other end of a socket.
 constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known
@@ -108,7 +109,7 @@ class EventStore {
   // pid, nr, begin_ns, and whatever is known. Returns its seq; when that thread's call has ended
   // meanwhile, or stands in the store already, the seq of that event and nothing is appended.
   uint64_t open_call(const Event& call);
-  // The open call of a thread, or 0.
+  // The innermost open call of a thread, or 0.
   [[nodiscard]] uint64_t open_of(uint32_t tid) const;
   // Ends the thread's open call in place with what `end` knows (an earlier begin is kept), or
   // appends `end` when there is none for this nr.
@@ -126,7 +127,12 @@ class EventStore {
   std::deque<std::string> strings_;
   std::unordered_map<std::string_view, StringId> ids_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> postings_;
-  std::unordered_map<uint32_t, uint64_t> open_;  // tid → seq
+  // The seq of the thread's innermost open call of this nr, taken off its stack with all that
+  // stand above it; 0 = none.
+  uint64_t take_open(uint32_t tid, uint16_t nr);
+
+  // tid → seqs of its open calls: an interrupted one stands below those of its signal handler.
+  std::unordered_map<uint32_t, std::vector<uint64_t>> open_;
   std::unordered_map<uint32_t, uint64_t> last_;  // tid → seq of its latest call that ended
 };
 
