@@ -55,6 +55,8 @@ class Sandbox {
 
   [[nodiscard]] const Cgroup& group() const;         // the test's
   [[nodiscard]] const Cgroup& leaf(size_t service) const;
+  // The leaf's directory, as this process's mount namespace names it.
+  [[nodiscard]] std::string leaf_path(size_t service) const;
   [[nodiscard]] const Cgroup& client_leaf() const;   // for programs that a step executes
   [[nodiscard]] int network_fd() const;              // namespaces; all close-on-exec
   [[nodiscard]] int mount_fd() const;

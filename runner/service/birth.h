@@ -42,6 +42,7 @@ struct BirthRequest {
   int cgroup_fd = -1;              // the leaf
   std::string path;                // what is executed; as the sandbox sees it, absolute
   std::string fallback_path;       // tried when `path` is not there; "" = none
+  std::string shown;               // what errors call it; "" = path
   std::vector<std::string> argv;   // argv[0] included
   std::vector<std::string> env;    // "NAME=value"
   std::string cwd;                 // absolute
@@ -59,8 +60,10 @@ struct Born {
   uint64_t born_ns = 0;     // CLOCK_MONOTONIC
   // Becomes readable (end of file) when exec succeeded or the child is gone.
   sandbox::Fd exec_pipe;
-  struct Shared;            // shared page with the child: why it could not execute
+  struct Shared;            // a page shared with the child: why it could not execute
   std::shared_ptr<Shared> shared;
+  std::string shown;
+  std::string cwd;
 };
 
 // Returns once the child exists, and with a hook, once its listener is adopted.

@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/service/birth.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <linux/futex.h>
+#include <linux/sched.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <ctime>
+
+#include "runner/sandbox/clock.h"
+#include "runner/sandbox/process.h"
+
+namespace fbx::service {
+
+using sandbox::Fd;
+
+namespace {
+
+enum class Stage : uint32_t { kNamespaces, kStdio, kUser, kCwd, kFilter, kExec };
+
+// How far a child with a hook is. Only the child leaves kBorn, only the parent leaves kListening.
+enum Progress : uint32_t { kBorn, kListening, kMayExecute };
+
+}  // namespace
+
+struct Born::Shared {
+  std::atomic<uint32_t> progress{kBorn};
+  int listener = -1;
+  Stage stage = Stage::kExec;
+  int errnum = 0;
+};
+
+namespace {
+
+void wake(std::atomic<uint32_t>& word) {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+}
+
+void wait_while(std::atomic<uint32_t>& word, uint32_t value, const timespec* bound) {
+  ::syscall(SYS_futex, &word, FUTEX_WAIT, value, bound, nullptr, 0);
+}
+
+// All that the child reads, laid out before it exists.
+struct Orders {
+  const BirthRequest* request;
+  Born::Shared* shared;
+  char* const* argv;
+  char* const* env;
+};
+
+// ---- the child: nothing that is not async-signal-safe, until be_child ends ----
+
+[[noreturn]] void give_up(Born::Shared& shared, Stage stage) {
+  shared.stage = stage;
+  shared.errnum = errno == 0 ? EINVAL : errno;
+  ::_exit(127);
+}
+
+bool enter_namespaces(const sandbox::Sandbox& place) {
+  return ::setns(place.ipc_fd(), CLONE_NEWIPC) == 0 &&
+         ::setns(place.network_fd(), CLONE_NEWNET) == 0 &&
+         ::setns(place.mount_fd(), CLONE_NEWNS) == 0;
+}
+
+// The sources are moved up first: one of them may be 0, 1 or 2.
+bool arrange_stdio(const BirthRequest& request) {
+  int from[3] = {request.stdin_fd, request.stdout_fd, request.stderr_fd};
+  for (int& fd : from) {
+    if (fd < 0) {
+      fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+      if (fd < 0) return false;
+    }
+    fd = ::fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) return false;
+  }
+  for (int to = 0; to < 3; ++to) {
+    if (::dup2(from[to], to) < 0) return false;
+  }
+  return true;
+}
+
+bool become(const Identity& user) {
+  return ::setgroups(user.groups.size(), user.groups.data()) == 0 &&
+         ::setresgid(user.gid, user.gid, user.gid) == 0 &&
+         ::setresuid(user.uid, user.uid, user.uid) == 0;
+}
+
+void default_signals() {
+  struct sigaction action{};
+  action.sa_handler = SIG_DFL;
+  for (int signal = 1; signal < _NSIG; ++signal) ::sigaction(signal, &action, nullptr);
+  sigset_t none;
+  ::sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+// From the filter on, only futex and exec.
+void install_filter(const BirthHook& hook, Born::Shared& shared) {
+  const int listener = hook.in_child();
+  if (listener < 0) give_up(shared, Stage::kFilter);
+  shared.listener = listener;
+  shared.progress.store(kListening, std::memory_order_release);
+  wake(shared.progress);
+  while (shared.progress.load(std::memory_order_acquire) != kMayExecute)
+    wait_while(shared.progress, kListening, nullptr);
+}
+
+[[noreturn]] void be_child(const Orders& orders) {
+  const BirthRequest& request = *orders.request;
+  Born::Shared& shared = *orders.shared;
+  if (!enter_namespaces(*request.sandbox)) give_up(shared, Stage::kNamespaces);
+  ::setsid();
+  ::umask(022);
+  if (!arrange_stdio(request)) give_up(shared, Stage::kStdio);
+  if (!become(request.user)) give_up(shared, Stage::kUser);
+  if (::chdir(request.cwd.c_str()) != 0) give_up(shared, Stage::kCwd);
+  ::syscall(SYS_close_range, 3, ~0u, CLOSE_RANGE_CLOEXEC);
+  default_signals();
+  if (request.hook != nullptr && request.hook->in_child) install_filter(*request.hook, shared);
+  ::execve(request.path.c_str(), orders.argv, orders.env);
+  if (errno == ENOENT && !request.fallback_path.empty())
+    ::execve(request.fallback_path.c_str(), orders.argv, orders.env);
+  give_up(shared, Stage::kExec);
+}
+
+// ---- the parent ----
+
+std::shared_ptr<Born::Shared> shared_page() {
+  void* page = ::mmap(nullptr, sizeof(Born::Shared), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return nullptr;
+  return {new (page) Born::Shared,
+          [](Born::Shared* shared) { ::munmap(shared, sizeof(Born::Shared)); }};
+}
+
+std::vector<char*> pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> out;
+  out.reserve(strings.size() + 1);
+  for (const std::string& s : strings) out.push_back(const_cast<char*>(s.c_str()));
+  out.push_back(nullptr);
+  return out;
+}
+
+// The next children of this thread are born in the sandbox's PID namespace. While it is so the
+// thread can make no thread (kernel/fork.c), so it is as short as can be.
+class ChildrenThere {
+ public:
+  explicit ChildrenThere(const sandbox::Sandbox& place)
+      : home_(::open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC)) {
+    there_ = home_ && ::setns(place.pid_fd(), CLONE_NEWPID) == 0;
+  }
+  ~ChildrenThere() {
+    if (there_ && ::setns(home_.get(), CLONE_NEWPID) != 0) std::abort();
+  }
+  ChildrenThere(const ChildrenThere&) = delete;
+  ChildrenThere& operator=(const ChildrenThere&) = delete;
+  [[nodiscard]] bool there() const { return there_; }
+
+ private:
+  Fd home_;
+  bool there_ = false;
+};
+
+Result<pid_t> clone_child(const Orders& orders, int* pidfd) {
+  clone_args args{};
+  args.flags = CLONE_INTO_CGROUP | CLONE_PIDFD;
+  args.exit_signal = SIGCHLD;
+  args.cgroup = static_cast<uint64_t>(orders.request->cgroup_fd);
+  args.pidfd = reinterpret_cast<uint64_t>(pidfd);
+  const ChildrenThere children(*orders.request->sandbox);
+  if (!children.there()) return fail_errno("entering the test's PID namespace");
+  // No handler of ours may run in the child.
+  sigset_t all, old;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &old);
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (pid == 0) be_child(orders);
+  const int errnum = errno;
+  ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
+  if (pid < 0) return fail_errno("clone3", errnum);
+  return pid;
+}
+
+bool is_readable(int fd) {
+  pollfd one{fd, POLLIN, 0};
+  return ::poll(&one, 1, 0) == 1;
+}
+
+Status adopt(const Born& born, const BirthHook& hook) {
+  Born::Shared& shared = *born.shared;
+  // The child's wake-up may itself be caught by the filter: look again every ms.
+  constexpr timespec kLookAgain{0, 1'000'000};
+  while (shared.progress.load(std::memory_order_acquire) == kBorn) {
+    if (is_readable(born.pidfd.get())) return {};  // birth_outcome says why
+    wait_while(shared.progress, kBorn, &kLookAgain);
+  }
+  auto listener = sandbox::fetch_fd(born.pidfd.get(), shared.listener);
+  if (!listener) return fail_in(std::move(listener), "taking the seccomp listener");
+  if (Status s = hook.adopt(listener->release()); !s)
+    return fail_in(std::move(s), "adopting the seccomp listener");
+  shared.progress.store(kMayExecute, std::memory_order_release);
+  wake(shared.progress);
+  return {};
+}
+
+std::string stage_text(const Born& born) {
+  switch (born.shared->stage) {
+    case Stage::kNamespaces: return "entering the test's namespaces";
+    case Stage::kStdio: return "arranging its descriptors";
+    case Stage::kUser: return "becoming its user";
+    case Stage::kCwd: return "entering " + born.cwd;
+    case Stage::kFilter: return "installing a seccomp filter";
+    case Stage::kExec: return "exec " + born.shown;
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<Born> give_birth(const BirthRequest& request) {
+  Born born;
+  born.shown = request.shown.empty() ? request.path : request.shown;
+  born.cwd = request.cwd;
+  born.shared = shared_page();
+  if (!born.shared) return fail_errno("mmap");
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+  born.exec_pipe = Fd(ends[0]);
+  const Fd child_end(ends[1]);
+  const std::vector<char*> argv = pointers(request.argv);
+  const std::vector<char*> env = pointers(request.env);
+  int pidfd = -1;
+  born.born_ns = sandbox::monotonic_ns();
+  auto pid = clone_child({&request, born.shared.get(), argv.data(), env.data()}, &pidfd);
+  if (!pid) return std::unexpected(pid.error());
+  born.pid = *pid;
+  born.pidfd = Fd(pidfd);
+  if (request.hook == nullptr || !request.hook->in_child) return born;
+  if (Status adopted = adopt(born, *request.hook); !adopted) {
+    (void)sandbox::signal_process(born.pidfd.get(), SIGKILL);
+    (void)sandbox::reap(born.pid);
+    return std::unexpected(adopted.error());
+  }
+  return born;
+}
+
+Status birth_outcome(const Born& born) {
+  if (born.shared->errnum == 0) return {};
+  return fail_errno(stage_text(born), born.shared->errnum);
+}
+
+Result<Born> give_birth_and_wait(const BirthRequest& request) {
+  auto born = give_birth(request);
+  if (!born) return born;
+  pollfd executed{born->exec_pipe.get(), POLLIN, 0};
+  while (::poll(&executed, 1, -1) < 0 && errno == EINTR) {
+  }
+  if (Status outcome = birth_outcome(*born); !outcome) {
+    (void)sandbox::reap(born->pid);
+    return std::unexpected(outcome.error());
+  }
+  return born;
+}
+
+}  // namespace fbx::service
