@@ -18,8 +18,10 @@ add_library(fbx_warnings INTERFACE)
 target_include_directories(fbx_warnings INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(fbx_warnings INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers)
 # g++ 12 sees overlaps and overflows in std::string's operator+ that are not there (PR 105651).
-target_compile_options(fbx_warnings INTERFACE
-  $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict -Wno-stringop-overflow>)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  target_compile_options(fbx_warnings INTERFACE
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-restrict -Wno-stringop-overflow -Wno-array-bounds>)
+endif()
 
 add_library(fbx_flags INTERFACE)
 target_link_libraries(fbx_flags INTERFACE fbx_warnings)

@@ -110,10 +110,10 @@ class Machine:
             return "not root, and no sudo that asks nothing"
         return ""
 
-    def prefix(self, user):
-        """What goes before a command so that `user` runs it, with the environment it is given."""
+    def prefix(self, user, env):
+        """What goes before a command so that `user` runs it. `env` is what sudo would drop."""
         if user == "root":
-            return [] if self.is_root else ["sudo", "-n", "--preserve-env"]
+            return [] if self.is_root else ["sudo", "-n", "env", *[f"{k}={v}" for k, v in env.items()]]
         if self.is_root:
             nobody = pwd.getpwnam("nobody")
             return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
@@ -142,7 +142,7 @@ class Attempt:
         return self.row.fill(value, self.places)
 
     def command(self, argv):
-        return [*self.machine.prefix(self.row.user), str(self.places["build"] / "bin/fbx"), *argv]
+        return [*self.machine.prefix(self.row.user, self.env), str(self.places["build"] / "bin/fbx"), *argv]
 
     def main_argv(self):
         argv = self.fill(self.row.raw.get("argv", ["run", "{spec}"])) + self.fill(
