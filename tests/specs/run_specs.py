@@ -40,7 +40,7 @@ class Row:
     def __init__(self, raw, combination, verdict_sets):
         unknown = set(raw) - KEYS
         if unknown or "exit" not in raw:
-            sys.exit(f"table.toml, row {raw.get('name')}: unknown or missing keys {unknown or 'exit'}")
+            sys.exit(f"table.toml, row {raw.get('name')}: unknown or missing: {unknown or 'exit'}")
         self.raw, self.combination = raw, combination
         self.name = raw["name"]
         if combination:
@@ -93,10 +93,10 @@ class Machine:
     def stage(self, build):
         """A copy that an ordinary user can read, whatever folder the tree stands in."""
         staged = self.work / "stage"
-        for source, target in ((ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs"),
-                               (build / "examples/partition/dynamic",
-                                "build/examples/partition/dynamic"),
-                               (build / "bin/fbx", "build/bin/fbx")):
+        copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs")]
+        copies += [(build / part, "build/" + part)
+                   for part in ("bin/fbx", "examples/partition/dynamic")]
+        for source, target in copies:
             (staged / target).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
                 shutil.copytree(source, staged / target)
@@ -113,7 +113,8 @@ class Machine:
     def prefix(self, user, env):
         """What goes before a command so that `user` runs it. `env` is what sudo would drop."""
         if user == "root":
-            return [] if self.is_root else ["sudo", "-n", "env", *[f"{k}={v}" for k, v in env.items()]]
+            kept = [f"{k}={v}" for k, v in env.items()]
+            return [] if self.is_root else ["sudo", "-n", "env", *kept]
         if self.is_root:
             nobody = pwd.getpwnam("nobody")
             return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
@@ -131,8 +132,7 @@ class Attempt:
         self.folder.chmod(0o777)
         self.places = {**machine.places[row.user], "work": self.folder}
         if "spec" in row.raw:
-            self.places["spec"] = pathlib.Path(self.fill(
-                row.raw["spec"] if row.raw["spec"].startswith("{") else "{root}/" + row.raw["spec"]))
+            self.places["spec"] = self.places["root"] / self.fill(row.raw["spec"])
         self.env = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(self.folder),
                     "LC_ALL": "C.UTF-8", **self.fill(row.raw.get("env", {}))}
         self.results = None
@@ -142,7 +142,8 @@ class Attempt:
         return self.row.fill(value, self.places)
 
     def command(self, argv):
-        return [*self.machine.prefix(self.row.user, self.env), str(self.places["build"] / "bin/fbx"), *argv]
+        fbx = str(self.places["build"] / "bin/fbx")
+        return [*self.machine.prefix(self.row.user, self.env), fbx, *argv]
 
     def main_argv(self):
         argv = self.fill(self.row.raw.get("argv", ["run", "{spec}"])) + self.fill(
@@ -173,12 +174,13 @@ class Attempt:
 
     def run(self):
         """The list of what is wrong; empty when all came as expected."""
-        before = residue.present(self.places["build"])
+        build = self.places["build"]
+        before = residue.present(build)
         beside = None
         if "beside" in self.row.raw:
             beside = subprocess.Popen(self.fill(self.row.raw["beside"]), stdout=subprocess.PIPE)
             beside.stdout.readline()  # it says when it is ready
-            before |= residue.present(self.places["build"])
+            before |= residue.present(build)
         try:
             wrong = self.run_commands()
         finally:
@@ -187,7 +189,7 @@ class Attempt:
                 beside.wait()
                 beside.stdout.close()
         if self.row.raw.get("residue", True):
-            wrong += [f"left behind: {what}" for what in residue.left_behind(self.places["build"], before)]
+            wrong += [f"left behind: {what}" for what in residue.left_behind(build, before)]
         return wrong
 
     def run_commands(self):

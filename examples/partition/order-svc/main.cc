@@ -30,7 +30,9 @@ std::string env_or(const char* name, const char* otherwise) {
 uint16_t to_port(const char* name, const std::string& text) {
   uint16_t port = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), port);
-  if (parsed.ec != std::errc() || *parsed.ptr != '\0') die(std::string(name) + ": no port: " + text);
+  if (parsed.ec != std::errc() || *parsed.ptr != '\0') {
+    die(std::string(name) + ": no port: " + text);
+  }
   return port;
 }
 
