@@ -23,15 +23,10 @@
 #include "runner/observe/event.h"
 #include "runner/sandbox/sandbox.h"
 #include "runner/service/birth.h"
+#include "runner/service/output_line.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::service {
-
-struct OutputLine {
-  uint64_t at_ns = 0;     // when it was read
-  bool is_stderr = false;
-  std::string text;       // without its end; longer ones are cut at 4096 bytes
-};
 
 // Something happened to a service. Becomes an event of type lifecycle.
 struct LifecycleFact {
@@ -102,7 +97,8 @@ class ServiceSet {
 
   // Sends stop signals in reverse order of starting, waits stop_timeout each (dependents first,
   // independent ones side by side), then cgroup.kill of the leaf, which also takes what a service
-  // left behind. Returns the exits this caused.
+  // left behind. Returns all exits not yet taken,
+  // those that happened before with `stopping` false.
   std::vector<Exit> stop_all();
 
   [[nodiscard]] bool running(int16_t service) const;
@@ -112,8 +108,9 @@ class ServiceSet {
   // Things said and not judged: variables that were withheld.
   [[nodiscard]] const std::vector<std::string>& notes() const;
 
+  struct State;  // service_state.h
+
  private:
-  struct State;
   std::unique_ptr<State> state_;
 };
 

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Starting the services of a test: one poll loop over executions, exits and readiness checks.
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+
+#include "runner/sandbox/clock.h"
+#include "runner/sandbox/process.h"
+#include "runner/service/binary.h"
+#include "runner/service/environment.h"
+#include "runner/service/service_state.h"
+
+namespace fbx::service {
+
+using sandbox::Fd;
+using sandbox::monotonic_ns;
+using Phase = Member::Phase;
+
+namespace {
+
+constexpr uint64_t kNever = UINT64_MAX;
+// How often while_waiting is called at least.
+constexpr uint64_t kBreathNs = 2'000'000;
+constexpr size_t kShownLines = 20;
+
+struct Streams {
+  Fd stdout_end, stderr_end;  // the child's
+};
+
+// One pipe, its write end the child's. It belongs to the service's user, or the service could not
+// open /dev/stdout.
+Result<Fd> stream_to(OutputPump& pump, size_t i, bool is_stderr, const Identity& user) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return fail_errno("pipe");
+  Fd read_end(ends[0]);
+  Fd write_end(ends[1]);
+  if (::fchown(write_end.get(), user.uid, user.gid) != 0) return fail_errno("fchown of a pipe");
+  if (Status s = pump.add(static_cast<int16_t>(i), is_stderr, std::move(read_end)); !s)
+    return std::unexpected(s.error());
+  return write_end;
+}
+
+std::string seconds_text(int64_t ns) {
+  std::string text = std::to_string(static_cast<double>(ns) / 1e9);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text + " s";
+}
+
+// ENOENT although the file is there: exec says so when a script's or program's interpreter is not.
+std::string explain_exec(const Error& error, const Binary& binary) {
+  std::string text = error.text();
+  if (error.errnum == ENOENT && std::filesystem::exists(binary.real))
+    text += " (the file is there: its interpreter or dynamic loader is not)";
+  return text;
+}
+
+}  // namespace
+
+Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
+  const plan::Service& own = service(i);
+  auto user = resolve_user(own.user);
+  if (!user) return std::unexpected(user.error());
+  Environment env = service_environment(*options.plan, i, *user, caller_environment());
+  for (const std::string& name : env.withheld)
+    notes.push_back("service " + own.name + ": " + name + " is not inherited");
+  auto out = stream_to(output, i, false, *user);
+  if (!out) return std::unexpected(out.error());
+  auto err = stream_to(output, i, true, *user);
+  if (!err) return std::unexpected(err.error());
+  BirthRequest request;
+  request.sandbox = options.sandbox;
+  request.cgroup_fd = options.sandbox->leaf(i).fd();
+  request.path = binary.path;
+  request.fallback_path = binary.real;
+  request.shown = own.binary;
+  request.argv.push_back(binary.path);
+  for (const std::string& arg : own.args) request.argv.push_back(with_spec_dir(arg, spec_dir));
+  request.env = std::move(env.entries);
+  const std::string cwd = with_spec_dir(own.cwd, spec_dir);
+  request.cwd = (std::filesystem::path(spec_dir) / cwd).lexically_normal().string();
+  request.user = std::move(*user);
+  request.stdout_fd = out->get();
+  request.stderr_fd = err->get();
+  BirthHook hook;
+  if (options.hook) {
+    auto made = options.hook(static_cast<int16_t>(i));
+    if (!made) return std::unexpected(made.error());
+    hook = std::move(*made);
+  }
+  request.hook = hook.in_child ? &hook : nullptr;
+  return give_birth(request);
+}
+
+Starter::Starter(ServiceSet::State& state, uint64_t deadline_ns)
+    : state_(state), deadline_ns_(deadline_ns == 0 ? kNever : deadline_ns) {}
+
+StartFailure Starter::failure(StartFailure::Kind kind, size_t i, std::string text) const {
+  state_.output.pump();
+  StartFailure failure;
+  failure.kind = kind;
+  failure.service = static_cast<int16_t>(i);
+  failure.text = std::move(text);
+  failure.wait_status = state_.members[i].wait_status;
+  failure.output = state_.output.last(failure.service, kShownLines);
+  return failure;
+}
+
+// What this fbx can't do yet is said before anything starts.
+Starter::Failure Starter::prepare() {
+  auto listeners = Listeners::open();
+  if (!listeners)
+    return failure(StartFailure::Kind::kSetup, 0, listeners.error().text());
+  listeners_ = std::move(*listeners);
+  context_ = {state_.options.plan, state_.options.sandbox, &*listeners_, state_.owns};
+  for (size_t i = 0; i < state_.members.size(); ++i) {
+    const plan::Service& service = state_.service(i);
+    const auto not_yet = [&](const std::string& what) {
+      return failure(StartFailure::Kind::kNotYet, i, "service " + service.name + ": " + what);
+    };
+    if (!service.prepare.empty()) return not_yet("prepare=: not yet");
+    if (!service.limits.empty()) return not_yet("limits=: not yet");
+    if (signal_number(service.stop_signal) == 0)
+      return not_yet("unknown stop signal " + service.stop_signal);
+    if (auto check = make_ready_check(context_, i); !check)
+      return not_yet(check.error().text());
+  }
+  return std::nullopt;
+}
+
+Starter::Failure Starter::run() {
+  if (state_.members.empty()) return std::nullopt;
+  const sandbox::NetworkVisit visit(*state_.options.sandbox);
+  if (!visit.status())
+    return failure(StartFailure::Kind::kSetup, 0, visit.status().error().text());
+  if (Failure f = prepare()) return f;
+  for (;;) {
+    if (Failure f = begin_those_that_can()) return f;
+    if (all_ready()) return std::nullopt;
+    if (Failure f = wait()) return f;
+  }
+}
+
+bool Starter::all_ready() const {
+  for (size_t i = 0; i < state_.members.size(); ++i) {
+    const Phase phase = state_.members[i].phase;
+    const bool wanted = !state_.service(i).manual_start;
+    if (wanted && phase != Phase::kReady && phase != Phase::kGone) return false;
+  }
+  return true;
+}
+
+// A dependency that is started by hand is not waited for.
+bool Starter::may_begin(size_t i) const {
+  if (state_.members[i].phase != Phase::kIdle || state_.service(i).manual_start) return false;
+  return std::ranges::all_of(state_.service(i).depends_on, [&](uint32_t on) {
+    const Phase phase = state_.members[on].phase;
+    return phase == Phase::kReady || phase == Phase::kGone || state_.service(on).manual_start;
+  });
+}
+
+Starter::Failure Starter::begin_those_that_can() {
+  for (bool again = true; again;) {
+    again = false;
+    for (size_t i = 0; i < state_.members.size(); ++i) {
+      if (!may_begin(i)) continue;
+      if (Failure f = begin(i)) return f;
+      again = true;
+    }
+  }
+  return std::nullopt;
+}
+
+Starter::Failure Starter::begin(size_t i) {
+  Member& member = state_.members[i];
+  const plan::Service& service = state_.service(i);
+  const std::string starting = "starting service " + service.name + ": ";
+  auto binary = find_binary(service.binary, state_.spec_dir, service_path());
+  if (!binary)
+    return failure(StartFailure::Kind::kExec, i,
+                   starting + "exec " + service.binary + ": " + binary.error().text());
+  auto born = state_.give_birth_to(i, *binary);
+  if (!born) return failure(StartFailure::Kind::kSetup, i, starting + born.error().text());
+  member = Member();
+  member.phase = Phase::kBorn;
+  member.born = std::move(*born);
+  return std::nullopt;
+}
+
+Starter::Failure Starter::died(size_t i) {
+  const Member& member = state_.members[i];
+  const plan::Service& service = state_.service(i);
+  const auto& facts = state_.facts;
+  const bool was_ready = std::ranges::any_of(facts, [&](const LifecycleFact& fact) {
+    return fact.what == observe::Lifecycle::kReady && fact.service == static_cast<int16_t>(i);
+  });
+  if (was_ready && service.may_exit) return std::nullopt;
+  std::string text = "service " + service.name + " " + describe_wait_status(member.wait_status);
+  text += was_ready ? " while other services were starting" : " before it was ready";
+  return failure(StartFailure::Kind::kDied, i, std::move(text));
+}
+
+Starter::Failure Starter::after_exec(size_t i) {
+  Member& member = state_.members[i];
+  if (Status outcome = birth_outcome(member.born); !outcome) {
+    const plan::Service& service = state_.service(i);
+    (void)sandbox::reap(member.born.pid);
+    member.phase = Phase::kIdle;
+    auto binary = find_binary(service.binary, state_.spec_dir, service_path());
+    return failure(StartFailure::Kind::kExec, i,
+                   "starting service " + service.name + ": " +
+                       explain_exec(outcome.error(), binary ? *binary : Binary()));
+  }
+  const uint64_t now = monotonic_ns();
+  member.born.exec_pipe.reset();
+  state_.note_fact(observe::Lifecycle::kStarted, i, now);
+  const plan::HealthCheck& check = state_.service(i).healthcheck;
+  auto made = make_ready_check(context_, i);
+  if (!made) return failure(StartFailure::Kind::kNotYet, i, made.error().text());
+  member.check = std::move(*made);
+  member.check_deadline_ns = now + static_cast<uint64_t>(check.timeout_ns);
+  member.phase = Phase::kChecking;
+  return std::nullopt;
+}
+
+Starter::Failure Starter::ask(size_t i) {
+  Member& member = state_.members[i];
+  ReadyAnswer answer = member.check->advance();
+  switch (answer.kind) {
+    case ReadyAnswer::Kind::kNotYet:
+      member.missing = std::move(answer.text);
+      return std::nullopt;
+    case ReadyAnswer::Kind::kForeign:
+      return failure(StartFailure::Kind::kForeign, i, std::move(answer.text));
+    case ReadyAnswer::Kind::kBroken:
+      return failure(StartFailure::Kind::kSetup, i, std::move(answer.text));
+    case ReadyAnswer::Kind::kReady:
+      break;
+  }
+  member.phase = Phase::kReady;
+  member.check.reset();
+  state_.note_fact(observe::Lifecycle::kReady, i, monotonic_ns());
+  return std::nullopt;
+}
+
+uint64_t Starter::next_wake() const {
+  uint64_t at = deadline_ns_;
+  for (const Member& member : state_.members) {
+    if (member.phase != Phase::kChecking) continue;
+    at = std::min({at, member.check->wake_ns(), member.check_deadline_ns});
+  }
+  if (state_.options.while_waiting) at = std::min(at, monotonic_ns() + kBreathNs);
+  return at;
+}
+
+// What has become of member i: executed, dead, ready, too late.
+Starter::Failure Starter::look_at(size_t i, uint64_t now) {
+  Member& member = state_.members[i];
+  if (!member.lives()) return std::nullopt;
+  if (member.phase == Phase::kBorn) {
+    pollfd executed{member.born.exec_pipe.get(), POLLIN, 0};
+    if (::poll(&executed, 1, 0) == 1) {
+      if (Failure f = after_exec(i)) return f;
+    }
+  }
+  if (member.phase == Phase::kChecking) {
+    pollfd one{member.check->poll_fd(), member.check->poll_events(), 0};
+    const bool event = one.fd >= 0 && ::poll(&one, 1, 0) == 1;
+    if (event || now >= member.check->wake_ns()) {
+      Failure f = ask(i);
+      // A stranger on the port is also why the service could not take it and is about to die.
+      if (f) return f;
+    }
+  }
+  if (state_.collect_exit(i)) return died(i);
+  if (member.phase == Phase::kChecking && now >= std::min(member.check_deadline_ns, deadline_ns_))
+    return failure(StartFailure::Kind::kNotReady, i,
+                   "service " + state_.service(i).name + " was not ready within " +
+                       seconds_text(state_.service(i).healthcheck.timeout_ns) + ": " +
+                       member.missing);
+  return std::nullopt;
+}
+
+Starter::Failure Starter::wait() {
+  std::vector<pollfd> fds{{state_.options.stop_fd, POLLIN, 0}};
+  for (const Member& member : state_.members) {
+    if (!member.lives()) continue;
+    fds.push_back({member.born.pidfd.get(), POLLIN, 0});
+    if (member.phase == Phase::kBorn) fds.push_back({member.born.exec_pipe.get(), POLLIN, 0});
+    if (member.phase == Phase::kChecking)
+      fds.push_back({member.check->poll_fd(), member.check->poll_events(), 0});
+  }
+  const uint64_t before = monotonic_ns();
+  const uint64_t at = next_wake();
+  const uint64_t left = at == kNever ? 1'000'000'000 : at > before ? at - before : 0;
+  const timespec bound{static_cast<time_t>(left / 1'000'000'000),
+                       static_cast<long>(left % 1'000'000'000)};
+  if (::ppoll(fds.data(), fds.size(), &bound, nullptr) < 0 && errno != EINTR)
+    return failure(StartFailure::Kind::kSetup, 0, "poll: " + std::string(::strerror(errno)));
+  if (fds[0].revents != 0)
+    return failure(StartFailure::Kind::kInterrupted, 0, "interrupted while services started");
+  if (state_.options.while_waiting) state_.options.while_waiting();
+  const uint64_t now = monotonic_ns();
+  for (size_t i = 0; i < state_.members.size(); ++i) {
+    if (Failure f = look_at(i, now)) return f;
+  }
+  if (now >= deadline_ns_)
+    return failure(StartFailure::Kind::kNotReady, 0, "the test's time ran out while services started");
+  return std::nullopt;
+}
+
+}  // namespace fbx::service
