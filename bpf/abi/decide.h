@@ -16,7 +16,7 @@
 
 #ifdef __bpf__
 #define FBX_INLINE static __always_inline
-#define FBX_CAS_TRIES 16
+#define FBX_CAS_TRIES 256
 #else
 #define FBX_INLINE static inline
 #define FBX_CAS_TRIES (1 << 20)
@@ -38,19 +38,21 @@ FBX_INLINE uint64_t fbx_draw(uint64_t seed, uint32_t rule, uint64_t n) {
   return fbx_mix(stream + 0x9e3779b97f4a7c15ull * n);
 }
 
-FBX_INLINE int fbx_part_hits(const struct fbx_rule_part *part, const struct fbx_key *key) {
-  uint32_t nr = key->nr & (FBX_NR_WORDS * 64 - 1);
-  if (!((part->calls[nr >> 6] >> (nr & 63)) & 1)) return 0;
-  if (!((part->kinds >> (key->kind & 31)) & 1)) return 0;
-  return (key->flags & part->flags) == part->flags;
+// Without branches: the verifier would follow every way through six parts. A part that is not used
+// has no kinds.
+FBX_INLINE uint64_t fbx_part_hits(const struct fbx_rule_part *part, const struct fbx_key *key,
+                                  uint32_t nr) {
+  uint64_t call = part->calls[nr >> 6] >> (nr & 63);
+  uint64_t kind = part->kinds >> (key->kind & 31);
+  uint64_t missing = part->flags & ~key->flags;
+  return call & kind & ((missing - 1) >> 63);
 }
 
 FBX_INLINE int fbx_call_hits(const struct fbx_rule *rule, const struct fbx_key *key) {
-  int hit = 0;
-  if (key->nr >= FBX_NR_WORDS * 64) return 0;
-  for (uint32_t i = 0; i < FBX_RULE_PARTS; i++)
-    if (i < rule->parts_used && fbx_part_hits(&rule->parts[i], key)) hit = 1;
-  return hit;
+  uint32_t nr = key->nr & (FBX_NR_WORDS * 64 - 1);
+  uint64_t hit = 0;
+  for (uint32_t i = 0; i < FBX_RULE_PARTS; i++) hit |= fbx_part_hits(&rule->parts[i], key, nr);
+  return (hit & 1) && key->nr < FBX_NR_WORDS * 64;
 }
 
 FBX_INLINE int fbx_is_loopback(const uint32_t addr[4]) {
@@ -79,30 +81,60 @@ FBX_INLINE int fbx_ordinal_fires(const struct fbx_rule *rule, uint64_t n, uint64
   return rule->always || fbx_draw(rule->seed, rule->rule, n) < rule->threshold;
 }
 
-// Counts one match. Returns its ordinal, and whether it fires in *fires; 0 = gave up.
-FBX_INLINE uint64_t fbx_count(const struct fbx_rule *rule, struct fbx_counter *counter,
-                              int *fires) {
-  *fires = 0;
-  for (int i = 0; i < FBX_CAS_TRIES; i++) {
-    uint64_t old = *(volatile uint64_t *)&counter->state;
-    uint64_t fired = old & FBX_FIRES_MASK;
-    uint64_t n = (old >> FBX_FIRES_BITS) + 1;
-    int hit = fbx_ordinal_fires(rule, n, fired);
-    if (hit && fired < FBX_FIRES_MASK) fired++;
-    if (__sync_val_compare_and_swap(&counter->state, old, (n << FBX_FIRES_BITS) | fired) == old) {
-      *fires = hit;
-      return n;
-    }
-  }
-  return 0;
+// One attempt to count a match. Returns its ordinal, and whether it fires in *fires; 0 = somebody
+// else counted at the same time.
+FBX_INLINE uint64_t fbx_try_count(const struct fbx_rule *rule, struct fbx_counter *counter,
+                                  uint32_t *fires) {
+  uint64_t old = *(volatile uint64_t *)&counter->state;
+  uint64_t fired = old & FBX_FIRES_MASK;
+  uint64_t n = (old >> FBX_FIRES_BITS) + 1;
+  uint32_t hit = fbx_ordinal_fires(rule, n, fired);
+  if (hit && fired < FBX_FIRES_MASK) fired++;
+  if (__sync_val_compare_and_swap(&counter->state, old, (n << FBX_FIRES_BITS) | fired) != old)
+    return 0;
+  *fires = hit;
+  return n;
 }
+
+// The verifier follows an ordinary loop through every turn and gives up on nested ones; bpf_loop
+// (Linux 5.17) lets it check one turn.
+#ifdef __bpf__
+struct fbx_counting {
+  const struct fbx_rule *rule;
+  struct fbx_counter *counter;
+  uint64_t n;
+  uint32_t fires;
+};
+
+static long fbx_count_turn(uint32_t i, void *context) {
+  struct fbx_counting *c = context;
+  c->n = fbx_try_count(c->rule, c->counter, &c->fires);
+  return c->n != 0;
+}
+
+FBX_INLINE uint64_t fbx_count(const struct fbx_rule *rule, struct fbx_counter *counter,
+                              uint32_t *fires) {
+  struct fbx_counting c = {.rule = rule, .counter = counter};
+  bpf_loop(FBX_CAS_TRIES, fbx_count_turn, &c, 0);
+  *fires = c.fires;
+  return c.n;
+}
+#else
+FBX_INLINE uint64_t fbx_count(const struct fbx_rule *rule, struct fbx_counter *counter,
+                              uint32_t *fires) {
+  uint64_t n = 0;
+  *fires = 0;
+  for (int i = 0; i < FBX_CAS_TRIES && !n; i++) n = fbx_try_count(rule, counter, fires);
+  return n;
+}
+#endif
 
 // One rule's turn. Returns 1 when it fired, and `out` says what.
 FBX_INLINE int fbx_decide_one(const struct fbx_rule *rule, uint32_t position,
                               struct fbx_counter *counter, const struct fbx_key *key,
                               struct fbx_decision *out) {
   uint32_t bit = 1u << (position & 31);
-  int fires;
+  uint32_t fires;
   uint64_t n;
   if (!fbx_call_hits(rule, key)) return 0;
   if ((rule->wants_path && !(key->path_mask & bit)) || !fbx_peer_hits(rule, key)) {
@@ -129,13 +161,36 @@ FBX_INLINE int fbx_decide_one(const struct fbx_rule *rule, uint32_t position,
 }
 
 // `counters` is the whole array, FBX_COUNTERS long. `out` must be zeroed.
+#ifdef __bpf__
+struct fbx_turns {
+  const struct fbx_ruleset *set;
+  struct fbx_counter *counters;
+  const struct fbx_key *key;
+  struct fbx_decision *out;
+};
+
+static long fbx_turn(uint32_t i, void *context) {
+  struct fbx_turns *turns = context;
+  const struct fbx_ruleset *set = turns->set;
+  if (i >= FBX_SET_RULES || i >= set->count) return 1;
+  const struct fbx_rule *rule = &set->rules[i];
+  struct fbx_counter *counter = &turns->counters[rule->counter & (FBX_COUNTERS - 1)];
+  return fbx_decide_one(rule, i, counter, turns->key, turns->out);
+}
+
 FBX_INLINE void fbx_decide(const struct fbx_ruleset *set, struct fbx_counter *counters,
                            const struct fbx_key *key, struct fbx_decision *out) {
-  for (uint32_t i = 0; i < FBX_SET_RULES; i++) {
+  struct fbx_turns turns = {set, counters, key, out};
+  bpf_loop(FBX_SET_RULES, fbx_turn, &turns, 0);
+}
+#else
+FBX_INLINE void fbx_decide(const struct fbx_ruleset *set, struct fbx_counter *counters,
+                           const struct fbx_key *key, struct fbx_decision *out) {
+  for (uint32_t i = 0; i < FBX_SET_RULES && i < set->count; i++) {
     const struct fbx_rule *rule = &set->rules[i];
-    if (i >= set->count) break;
     if (fbx_decide_one(rule, i, &counters[rule->counter & (FBX_COUNTERS - 1)], key, out)) break;
   }
 }
+#endif
 
 #endif

@@ -46,16 +46,16 @@ struct fbx_head {
 
 // fbx_call.flags
 #define FBX_SAW_BEGIN (1u << 0)      // begin_ns is known. Not so for what seccomp denied
-#define FBX_SAW_RESTART (1u << 1)    // ret is −512…−516: the kernel restarts it or makes it EINTR
+#define FBX_SAW_RESTART (1u << 1)    // ret is −512…−516: to be restarted, or EINTR
 #define FBX_SAW_COMPAT (1u << 2)     // a 32-bit call: nr is in i386 numbering
 #define FBX_SAW_SYNC (1u << 3)       // the descriptor is O_DSYNC or O_SYNC, or RWF_[D]SYNC is given
 #define FBX_SAW_NONBLOCK (1u << 4)   // the descriptor is O_NONBLOCK
 #define FBX_SAW_UNHASHED (1u << 5)   // the file has no name any more (deleted, O_TMPFILE, memfd)
 #define FBX_SAW_OUTSIDE (1u << 6)    // the walk ended above the task's root: `path` begins there
-#define FBX_SAW_CUT (1u << 7)        // the path is longer than FBX_PATH_LIMIT or deeper than the walk
+#define FBX_SAW_CUT (1u << 7)        // the path is longer than FBX_PATH_LIMIT
 #define FBX_SAW_NO_PATH (1u << 8)    // a path argument could not be read
 #define FBX_SAW_CREATED (1u << 9)    // open: O_CREAT was given and the call succeeded
-#define FBX_SAW_CHILD (1u << 10)     // the return of fork, vfork, clone in the child
+#define FBX_SAW_SIGRETURN (1u << 10) // ends a signal handler that interrupted a call
 #define FBX_SAW_IN_FLIGHT (1u << 11) // not a record of a ring: begun and not ended (barrier)
 #define FBX_SAW_STRANGER (1u << 12)  // the descriptor was resolved at the call's end, not its begin
 
@@ -132,6 +132,8 @@ struct fbx_decided {
   struct fbx_endpoint to;
   int16_t peer;      // service that owns the other end, FBX_SERVICE_*
   uint16_t pad;
+  uint32_t set;      // generation of the rule set that `matched` and `near` are positions in
+  uint32_t near;     // bit = position of a rule that only its to= kept from matching
 };
 
 struct fbx_marker {
@@ -157,7 +159,7 @@ static_assert(sizeof(struct fbx_endpoint) == 20, "layout");
 static_assert(sizeof(struct fbx_sock) == 72, "layout");
 static_assert(sizeof(struct fbx_sock_call) == sizeof(struct fbx_call) + 72, "layout");
 static_assert(sizeof(struct fbx_string) == 56, "layout");
-static_assert(sizeof(struct fbx_decided) == 32 + 32 + 24, "layout");
+static_assert(sizeof(struct fbx_decided) == 32 + 32 + 32, "layout");
 static_assert(sizeof(struct fbx_marker) == 40, "layout");
 static_assert(sizeof(struct fbx_task) == 56, "layout");
 #endif

@@ -19,7 +19,7 @@
 #define FBX_RULE_ABI_VERSION 1
 
 #define FBX_SET_RULES 32     // a position in the set is a bit of a 32-bit mask
-#define FBX_RULE_PARTS 4
+#define FBX_RULE_PARTS 6
 #define FBX_NR_WORDS 8       // syscall numbers 0…511
 
 // fbx_rule.action and fbx_decision.action
@@ -37,6 +37,7 @@
 #define FBX_KEY_NONBLOCK (1u << 5)  // the descriptor (or the call) does not block
 #define FBX_KEY_SHARED (1u << 6)    // mmap: shared and writable
 #define FBX_KEY_RMDIR (1u << 7)     // unlinkat with AT_REMOVEDIR
+#define FBX_KEY_OWNED (1u << 8)     // a unix socket that a service of the test owns
 
 // One group of calls that a rule hits: a call matches when its number is in `calls`, its
 // descriptor's kind is in `kinds` and it has all of `flags`.
@@ -111,7 +112,7 @@ struct fbx_decision {
 
 #ifndef __bpf__
 static_assert(sizeof(struct fbx_rule_part) == 72, "layout");
-static_assert(sizeof(struct fbx_rule) == 4 * 72 + 24 + 6 * 8 + 32, "layout");
+static_assert(sizeof(struct fbx_rule) == 6 * 72 + 24 + 6 * 8 + 32, "layout");
 static_assert(sizeof(struct fbx_ruleset) == 8 + 32 * sizeof(struct fbx_rule), "layout");
 static_assert(sizeof(struct fbx_key) == 44, "layout");
 static_assert(sizeof(struct fbx_decision) == 48, "layout");

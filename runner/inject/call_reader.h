@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a held system call to the key that decide.h decides by: what the descriptor is, what its
+// file is called, who is at the other end. Only what the active rules ask for is looked up.
+//
+// Thread rule: the supervisor's thread, inside the test's network namespace.
+#pragma once
+
+#include <linux/seccomp.h>
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bpf/abi/rule.h"
+#include "bpf/abi/tables.h"
+#include "runner/inject/peer_finder.h"
+
+namespace fbx::inject {
+
+struct Wanted {
+  bool path = false;
+  bool peer = false;
+  uint32_t flags = 0;  // FBX_KEY_*
+};
+
+struct CallSeen {
+  fbx_key key = {};                // path_mask still 0
+  std::vector<std::string> paths;  // every name that path= may mean; first the best known one
+  std::string peer;                // "127.0.0.1:5432"; "" = none or not looked for
+};
+
+[[nodiscard]] CallSeen read_call(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
+                                 const Wanted& wanted, const PeerFinder& peers);
+
+// The names alone, for the report of a call that a rule without path= hit.
+[[nodiscard]] std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid,
+                                                  const abi::Syscall& row);
+
+}  // namespace fbx::inject

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a hand decided about one call: the supervisor's log, and BPF's DECISION records in the same
+// form. collect() joins it with the event of the same call.
+//
+// Times are CLOCK_MONOTONIC ns. Thread rule: values.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "bpf/abi/rule.h"
+
+namespace fbx::inject {
+
+struct Decision {
+  enum class Source : uint8_t { kSupervisor, kCgroup } source = Source::kSupervisor;
+  uint64_t id = 0;           // of the supervisor's log: 1, 2, …
+  uint64_t entered_ns = 0;   // when the hand saw the call
+  uint64_t answered_ns = 0;  // when it let go of it; 0 = held still
+  uint32_t tid = 0;
+  uint16_t nr = 0;
+  int16_t service = -1;
+  uint32_t action = FBX_ACT_NONE;  // FBX_ACT_*, or FBX_DECIDED_CUT
+  int32_t errnum = 0;
+  uint64_t delay_ns = 0;
+  int32_t rule = -1;               // index in the log of the rule that fired
+  uint64_t n = 0;
+  std::vector<uint32_t> matched;   // rules that counted it, the fired one included
+  std::vector<uint32_t> near;
+  uint8_t kind = 0;                // FBX_KIND_*
+  bool cut_short = false;          // a held call that a lift woke
+  bool gone = false;               // the caller died before the answer reached it
+  std::string path, peer;
+  int16_t peer_service = -1;
+  // Why this call escaped what its rule said; empty = it did not.
+  std::string escape;
+};
+
+// A call that the supervisor saw while rules were active and that none of them matched: proof that
+// it did not escape.
+struct Passed {
+  uint64_t entered_ns = 0;
+  uint64_t answered_ns = 0;
+  uint32_t tid = 0;
+  uint16_t nr = 0;
+  int16_t service = -1;
+};
+
+}  // namespace fbx::inject

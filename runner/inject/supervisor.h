@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The seccomp hand: one thread that answers for all services of a test. Every supervised call of a
+// service stops until it is answered here: passed on, failed with an errno, or held until its delay
+// is over. Holding never sleeps: the call's id waits in a queue by due time.
+//
+//   Supervisor s(counters, peers);
+//   s.start();                                  // the thread takes over the caller's network namespace
+//   s.adopt(service, listener);                 // answering from here on
+//   s.publish(service, set);                    // rules bind calls that enter from here on
+//   s.publish(service, nullptr); s.wake(rules); // none does, and what they held goes on
+//   s.take_decisions();
+//   s.stop();
+//
+// Thread rule: all of it from one thread, the worker's. publish() and wake() return after the
+// change binds.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/abi/stats.h"
+#include "runner/inject/active_set.h"
+#include "runner/inject/decision.h"
+#include "runner/inject/peer_finder.h"
+#include "runner/sandbox/fd.h"
+
+struct seccomp_notif;
+
+namespace fbx::inject {
+
+class Supervisor {
+ public:
+  // `counters` is the array of FBX_COUNTERS that all hands share. Both must outlive it.
+  Supervisor(fbx_counter* counters, const PeerFinder& peers);
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  Status start();
+  // Closes all listeners: services that still live get ENOSYS for supervised calls. Kill them first.
+  void stop();
+
+  // Takes the descriptor.
+  Status adopt(int16_t service, int listener);
+  // A null set: every call passes.
+  void publish(int16_t service, std::shared_ptr<const ActiveSet> set);
+  // Lets calls go that these rules (indexes in the log) hold.
+  void wake(const std::vector<uint32_t>& rules);
+
+  // Decisions since the last call, oldest first. One that is still held stays here until it is
+  // answered; held() shows it.
+  [[nodiscard]] std::vector<Decision> take_decisions();
+  [[nodiscard]] std::vector<Passed> take_passed();
+  [[nodiscard]] std::vector<Decision> held() const;
+  // Why nothing may be concluded from what it did: a listener that broke… Any = inconclusive.
+  [[nodiscard]] std::vector<std::string> troubles() const;
+  // How calls of this service can pass unseen since when; "" = they can't.
+  struct Bypass {
+    std::string how;  // "io_uring"
+    uint64_t since_ns = 0;
+  };
+  [[nodiscard]] Bypass bypass(int16_t service) const;
+
+  // Sabotage by tests: called with each decision before it is answered, may change it. The log
+  // keeps what was decided.
+  std::function<void(Decision&)> before_answer;
+
+ private:
+  struct Listener {
+    int16_t service = -1;
+    sandbox::Fd fd;
+  };
+  struct HeldCall {
+    int listener = -1;
+    uint64_t id = 0;
+    Decision decision;
+  };
+  struct ServiceState {
+    std::shared_ptr<const ActiveSet> set;
+    Bypass bypass;
+  };
+
+  // One call that waits for its answer.
+  struct Call {
+    int listener = -1;
+    int16_t service = -1;
+    uint64_t entered_ns = 0;
+    const seccomp_notif* notif = nullptr;
+  };
+
+  void run();
+  void serve(int fd);
+  void handle(const Call& call);
+  void handle_under(const Call& call, std::shared_ptr<const ActiveSet> set,
+                    std::unique_lock<std::mutex>& lock);
+  void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
+  bool note_bypass(const Call& call, ServiceState& state);
+  void pass(const Call& call, bool rules_active);
+  void hold(const Call& call, Decision decision);
+  void answer(int listener, uint64_t id, Decision decision);
+  void release_due();
+  void drop_listener(int fd);
+  void arm_timer();
+
+  fbx_counter* counters_;
+  const PeerFinder& peers_;
+  mutable std::mutex mutex_;
+  std::thread thread_;
+  sandbox::Fd epoll_, stop_event_, timer_;
+  std::vector<uint8_t> notif_buffer_;
+  // Guarded by mutex_.
+  std::map<int, Listener> listeners_;
+  std::map<int16_t, ServiceState> services_;
+  std::multimap<uint64_t, HeldCall> held_;  // by due time
+  std::vector<Decision> log_;
+  std::vector<Passed> passed_;
+  std::unordered_map<uint32_t, Passed> idle_;  // by tid: the last one while no rule was active
+  std::vector<std::string> troubles_;
+  uint64_t next_id_ = 1;
+  std::vector<uint8_t> response_buffer_;
+};
+
+}  // namespace fbx::inject
