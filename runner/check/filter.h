@@ -17,25 +17,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runner/check/calls.h"
 #include "runner/observe/event.h"
 #include "spec/model/session.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::check {
-
-enum class Match : uint8_t { kNo, kMaybe, kYes };
-
-// What became of a call, as look-backs count it.
-enum class Fate : uint8_t {
-  kSuccess,   // also a connect that ended in EINPROGRESS: it has begun to dial
-  kFailure,   // the service got an errno
-  kInFlight,  // begun, not ended
-};
-[[nodiscard]] Fate fate(const observe::Event& event);
-
-// Does a call of this kind change something somebody may see before it returns (write, modify,
-// space, fsync, open, connect, send)? Others only wait.
-[[nodiscard]] bool has_effects(const observe::Event& event);
 
 class CompiledFilter {
  public:
@@ -52,41 +39,61 @@ class CompiledFilter {
 
   // Is the filter about system calls, so that what it sees depends on what was recorded?
   [[nodiscard]] bool about_syscalls() const { return type_ == observe::EventType::kSyscall; }
-  // Syscalls (native numbers, sorted) that can match; empty = every one that is recorded.
+  // Syscalls (native numbers, sorted) that can match: all of them must have been recorded before
+  // an absence means anything. Empty when it is not about syscalls.
   [[nodiscard]] const std::vector<uint16_t>& syscalls() const { return syscalls_; }
   // The service it is about; unset = all.
   [[nodiscard]] std::optional<uint32_t> service() const { return service_; }
-  [[nodiscard]] const std::string& display() const { return display_; }
+  // How many services the plan has.
+  [[nodiscard]] size_t services() const { return plan_->services.size(); }
 
  private:
   // A glob over interned strings, each answered once.
   struct Glob {
     std::string pattern;
-    mutable std::vector<int8_t> seen;  // by StringId; -1 not asked yet
+    bool is_path = false;
+    mutable std::vector<int8_t> seen = {};  // by StringId; −1 not asked yet
     [[nodiscard]] bool test(const observe::EventStore& store, observe::StringId id) const;
   };
+  // One word for calls: a family's, or single calls by number.
+  struct Keyword {
+    uint64_t family = 0;  // 0 = the single calls
+    std::vector<uint16_t> numbers;
+    [[nodiscard]] Match test(const observe::Event& event) const;
+  };
+  struct Op {
+    std::vector<Keyword> keywords;
+    std::optional<Glob> path;
+  };
 
-  [[nodiscard]] bool test_syscall(const observe::Event& event) const;
+  static Result<Keyword> keyword_of(const std::string& word);
+  Status set_type(const std::string& type);
+  Status set_syscalls(const model::Filter& filter);
+  Status set_op(const std::string& name);
+  Status set_on(const std::string& on);
+
+  [[nodiscard]] bool test_plain(const observe::EventStore& store,
+                                const observe::Event& event) const;
   [[nodiscard]] bool test_on(const observe::EventStore& store, const observe::Event& event) const;
   [[nodiscard]] bool test_errno(const observe::Event& event) const;
-  [[nodiscard]] Match test_path(const observe::EventStore& store, const observe::Event& event,
-                                const Glob& glob) const;
+  [[nodiscard]] bool test_decision(const observe::EventStore& store,
+                                   const observe::Event& event) const;
   [[nodiscard]] Match test_peer(const observe::EventStore& store,
                                 const observe::Event& event) const;
   [[nodiscard]] Match test_op(const observe::EventStore& store, const observe::Event& event) const;
 
   const plan::Plan* plan_ = nullptr;
   observe::EventType type_ = observe::EventType::kSyscall;
+  std::optional<Keyword> keyword_;
   std::vector<uint16_t> syscalls_;
-  std::string family_;  // "" = a single call, or none asked
   std::optional<uint32_t> service_;
   std::optional<int64_t> fd_, pid_;
   std::optional<bool> ok_;
   bool names_outcome_ = false;
-  std::string on_, errname_, peer_, op_;
+  uint32_t kinds_ = 0;  // mask of descriptor kinds that on= allows; 0 = all
+  std::string errname_, peer_;
   std::optional<Glob> path_, decision_, label_, exe_, peer_text_;
-  std::map<uint32_t, Glob> op_paths_;  // service → the op's path
-  std::string display_;
+  std::map<uint32_t, Op> ops_;  // by service; empty = op= not given
 };
 
 }  // namespace fbx::check

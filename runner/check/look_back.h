@@ -68,22 +68,25 @@ class LookBacks {
   [[nodiscard]] Evaluation evaluate(const model::LookBack& what, const Place& place,
                                     const Seen& seen, uint64_t window_ns);
 
-  // Seqs, ascending, of the events of the window that match for sure, whatever became of them.
-  [[nodiscard]] std::vector<uint64_t> matching(const CompiledFilter& filter, uint64_t window_ns);
-
-  struct Found {
-    std::vector<uint64_t> counted, listed, unsure;  // seqs, ascending
+  // Seqs, ascending, of the events of the window that match, whatever became of them.
+  struct Matches {
+    std::vector<uint64_t> sure;
+    std::vector<uint64_t> unsure;  // the record does not have what decides it
   };
+  [[nodiscard]] Matches matching(const CompiledFilter& filter, uint64_t window_ns);
 
  private:
-  template <typename Visit>
-  void visit(const CompiledFilter& filter, uint64_t window_ns, Visit visit);
-  Found find(const CompiledFilter& filter, const model::LookBack& what, uint64_t window_ns);
+  void add_from(const CompiledFilter& filter, const std::vector<uint64_t>& seqs, size_t first,
+                uint64_t window_ns, Matches& found) const;
+  // What the look-back would have seen had it named no path: "write /tmp/x (3×)".
+  [[nodiscard]] std::string near_misses(const model::LookBack& what, const Seen& seen,
+                                        uint64_t window_ns);
 
-  // Highest end (begin, while in flight: never) among the first i events of a posting: monotonic,
-  // so the window's first candidate is found by binary search though ends are not in order.
-  const std::vector<uint64_t>& latest_ends(int16_t service, uint16_t nr,
-                                           const std::vector<uint64_t>& seqs);
+  // Highest end (in flight: none is high enough) among the first i + 1 events of a posting:
+  // monotonic, so the window's first candidate is found by binary search though ends are not in
+  // order.
+  [[nodiscard]] size_t first_in_window(int16_t service, uint16_t nr,
+                                       const std::vector<uint64_t>& seqs, uint64_t window_ns);
 
   const observe::EventStore* store_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> latest_ends_;

@@ -38,7 +38,8 @@ struct Reason {
 };
 
 struct Fires {
-  std::string rule;  // as a person would say it
+  std::string rule;   // as a person would say it: `write=deny("EIO") on inventory`
+  std::string brief;  // for a test's line: "inventory.write", "partition(orders, inventory)"
   std::string label;
   std::string hand;  // "seccomp", "cgroup"
   uint64_t matched = 0, fired = 0;
@@ -55,6 +56,7 @@ struct EventLine {
   double at_ms = 0;     // since the body began
   std::string service;  // or "step", "fault"
   std::string text;     // `connect inventory → ECONNREFUSED  deny(ECONNREFUSED) one-way partition`
+  bool offending = false;  // the one that broke the assertion
 };
 
 struct ServiceOutput {
