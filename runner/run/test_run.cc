@@ -146,11 +146,14 @@ Status TestRun::begin_hands() {
 Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
   const inject::BirthNeeds needs = context_.injector->birth_needs(service);
   if (needs.supervised.empty()) return service::BirthHook{};
-  Result<inject::SeccompFilter> filter = inject::SeccompFilter::build(needs.supervised);
-  if (!filter) return fail_in(std::move(filter), "building the seccomp filter");
-  auto shared = std::make_shared<inject::SeccompFilter>(std::move(*filter));
+  auto program = std::make_shared<std::vector<sock_filter>>(inject::seccomp_program(
+      needs.supervised, !plan_.services[static_cast<size_t>(service)].io_uring));
   return service::BirthHook{
-      .in_child = [shared] { return shared->install(); },
+      .in_child =
+          [program] {
+            return inject::install_seccomp(program->data(),
+                                           static_cast<uint16_t>(program->size()));
+          },
       .adopt = [this, service](int fd) { return context_.injector->adopt_listener(service, fd); },
   };
 }
