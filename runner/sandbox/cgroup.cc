@@ -20,6 +20,10 @@ namespace fbx::sandbox {
 
 namespace {
 
+// The kernel tells of changes of cgroup.events at most every 10 ms (kernel/cgroup/cgroup.c:
+// cgroup_file_notify), which is longer than a small test's teardown takes: look again meanwhile.
+constexpr timespec kLookAgain{0, 300'000};
+
 // rmdir of a cgroup can say EBUSY for an instant after it was reported empty (a dying task still
 // holds its css set), and no event tells when that is over.
 constexpr timespec kRetryPause{0, 200'000};
@@ -144,9 +148,8 @@ Result<bool> Cgroup::wait_empty(int64_t bound_ns) const {
   if (!events) return fail_errno("opening cgroup.events of " + name_);
   pollfd waiting{events.get(), POLLPRI, 0};
   while (!says_empty(events.get())) {
-    const int left = poll_timeout_ms(deadline);
-    if (left == 0) return false;
-    if (::poll(&waiting, 1, left) < 0 && errno != EINTR)
+    if (monotonic_ns() >= deadline) return false;
+    if (::ppoll(&waiting, 1, &kLookAgain, nullptr) < 0 && errno != EINTR)
       return fail_errno("waiting for cgroup " + name_);
   }
   return true;

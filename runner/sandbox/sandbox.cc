@@ -97,6 +97,7 @@ struct Sandbox::State {
   Status make_cgroups(const WorkerContext& worker, uint32_t test_number, size_t services);
   Attempt<void> make_guard();
   Status open_namespaces();
+  [[nodiscard]] bool reap_guard() const;
 };
 
 Status Sandbox::State::make_cgroups(const WorkerContext& worker, uint32_t test_number,
@@ -146,6 +147,17 @@ Status Sandbox::State::open_namespaces() {
   if (Status s = open_one("/ns/pid", O_RDONLY, pids); !s) return s;
   if (Status s = open_one("/ns/ipc", O_RDONLY, ipc); !s) return s;
   return open_one("/root", O_PATH | O_DIRECTORY, root);
+}
+
+// As init it ends last: after all processes of its namespace are not only dead but reaped.
+bool Sandbox::State::reap_guard() const {
+  pollfd ended{guard.pidfd.get(), POLLIN, 0};
+  const uint64_t deadline = monotonic_ns() + kEndBoundNs;
+  int n = 0;
+  do {
+    n = ::poll(&ended, 1, poll_timeout_ms(deadline));
+  } while (n < 0 && errno == EINTR);
+  return n == 1 && reap(guard.pid).has_value();
 }
 
 Attempt<std::unique_ptr<Sandbox>> Sandbox::create(const WorkerContext& worker,
@@ -219,19 +231,12 @@ std::vector<std::string> Sandbox::destroy() {
   s.root.reset();
   for (Fd* fd : {&s.network, &s.mounts, &s.pids, &s.ipc}) fd->reset();
   if (s.group.fd() < 0) return {};
-  auto left = clear_cgroup_tree(s.run_fd, s.group.name(), kEndBoundNs);
-  if (s.guard.pid < 0) return left;
-  // As init it ends last: after all processes of its namespace are not only dead but reaped.
-  pollfd ended{s.guard.pidfd.get(), POLLIN, 0};
-  const uint64_t deadline = monotonic_ns() + kEndBoundNs;
-  int n = 0;
-  do {
-    n = ::poll(&ended, 1, poll_timeout_ms(deadline));
-  } while (n < 0 && errno == EINTR);
-  if (n == 1)
-    (void)reap(s.guard.pid);
-  else
+  std::vector<std::string> left;
+  if (Status killed = s.group.kill(); !killed) left.push_back(killed.error().text());
+  if (s.guard.pid >= 0 && !s.reap_guard())
     left.push_back("the guard (process " + std::to_string(s.guard.pid) + ") has not ended");
+  const auto more = clear_cgroup_tree(s.run_fd, s.group.name(), kEndBoundNs);
+  left.insert(left.end(), more.begin(), more.end());
   return left;
 }
 
