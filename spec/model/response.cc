@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The answer to a step, as a value: .status .ok .body .headers .json() .data .error .duration_ms.
+#include "spec/model/objects.h"
+
+namespace fbx::model {
+
+namespace {
+
+using starlark::Call;
+using starlark::Value;
+
+constexpr std::string_view kHttpNames[] = {"body", "data",    "duration_ms", "error",
+                                           "headers", "json", "ok",          "status"};
+constexpr std::string_view kExchangeNames[] = {"data", "duration_ms", "error", "ok"};
+
+Value json(Call& c) {
+  if (!c.unpack({}, {})) return Call::failed();
+  const auto& response = *starlark::host_as<ResponseObject>(c.self());
+  auto decoded = starlark::json_decode(c.heap(), response.result.body);
+  if (!decoded) return c.fail(starlark::Code::value, "json(): the body is " + decoded.error().message);
+  return *decoded;
+}
+
+constexpr starlark::Builtin kJson{"json", json};
+
+Value headers(starlark::Heap& heap, const StepResult& result) {
+  const Value out = heap.dict(result.headers.size());
+  for (const auto& [name, value] : result.headers) heap.dict_set(out, name, heap.string(value));
+  return out;
+}
+
+}  // namespace
+
+Value ResponseObject::attr(Call& c, std::string_view name) {
+  starlark::Heap& heap = c.heap();
+  if (name == "ok") return Value::boolean(result.ok);
+  if (name == "error") return heap.string(result.error);
+  if (name == "duration_ms") return heap.floating(result.duration_ms);
+  if (name == "data") {
+    if (data_.valid()) return data_;
+    if (kind == Kind::kHttp) {
+      if (auto decoded = starlark::json_decode(heap, result.body)) return data_ = *decoded;
+    }
+    return data_ = heap.string(result.body);
+  }
+  if (kind != Kind::kHttp) return Value();
+  if (name == "status") return heap.integer(result.status);
+  if (name == "body") return heap.string(result.body);
+  if (name == "json") return heap.bound(kJson, value());
+  if (name == "headers") return headers_.valid() ? headers_ : headers_ = headers(heap, result);
+  return Value();
+}
+
+std::vector<std::string_view> ResponseObject::attr_names() const {
+  if (kind == Kind::kHttp) return {std::begin(kHttpNames), std::end(kHttpNames)};
+  return {std::begin(kExchangeNames), std::end(kExchangeNames)};
+}
+
+void ResponseObject::repr(starlark::Writer& w) const {
+  w.add("response(");
+  if (kind == Kind::kHttp) w.add("status=" + std::to_string(result.status));
+  else w.add(result.ok ? "ok=True" : "ok=False");
+  if (!result.error.empty()) w.add(", error=" + starlark::quote_string(result.error));
+  w.add(kind == Kind::kHttp ? ", body=" : ", data=");
+  w.add(starlark::quote_string(result.body.substr(0, 200)));
+  w.add(result.body.size() > 200 ? "…)" : ")");
+}
+
+}  // namespace fbx::model
