@@ -16,6 +16,7 @@
 namespace starlark {
 
 inline constexpr std::size_t kMaxDiagnostics = 20;
+inline constexpr std::size_t kMaxSource = std::size_t{64} << 20;  // bytes
 
 struct Options {
   bool set = true;                 // the built-in `set`

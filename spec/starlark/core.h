@@ -170,8 +170,6 @@ struct Function {
   std::vector<Instr> code;
   std::vector<Operand> operands;
   std::vector<std::uint32_t> labels;  // label number -> index into code
-
-  std::string file(const struct Module& m) const;
 };
 
 // The functions of one source file, or those of them that a plan needs.
@@ -180,9 +178,13 @@ struct Module {
   bool recursion = false;  // functions may call themselves
   std::vector<Function> functions;       // with the module's own code first, if it is there
   std::vector<std::string> globals;      // every global the functions name; order is slot order
-  std::vector<std::string> loads;        // module names, in order, as written
+  std::vector<bool> file_local;          // parallel to globals (shorter: false): bound by load(), not exported
+  std::vector<std::string> loads;        // module names, in order, as written; for the host
   const Function* find(std::string_view key) const;
 };
+
+// The decimal digits of an integer literal, which may begin with 0x, 0o or 0b.
+std::string big_decimal(std::string_view literal);
 
 // Names of the globals, and of the predeclared names, which this function (not those it makes) reads
 // or writes; sorted.

@@ -50,8 +50,8 @@ using BuiltinFn = Value (*)(Call&);
 // (frozen) value. `name` is what a plan calls it by and what errors begin with.
 class Builtin : public Object {
  public:
-  constexpr Builtin(std::string_view name, BuiltinFn fn, const void* data = nullptr)
-      : Object{Kind::builtin, Object::kFrozen, 0, 0, 0}, name_(name), fn_(fn), data_(data) {}
+  constexpr Builtin(std::string_view full_name, BuiltinFn function, const void* own = nullptr)
+      : Object{Kind::builtin, Object::kFrozen, 0, 0, 0}, name_(full_name), fn_(function), data_(own) {}
   std::string_view name() const { return name_; }
   BuiltinFn fn() const { return fn_; }
   const void* data() const { return data_; }  // the host's own
