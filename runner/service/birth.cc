@@ -2,7 +2,6 @@
 #include "runner/service/birth.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <linux/close_range.h>
 #include <linux/futex.h>
 #include <linux/sched.h>
@@ -91,10 +90,12 @@ bool arrange_stdio(const BirthRequest& request) {
   return true;
 }
 
+// The system calls themselves: glibc's functions of these names change all threads of the process,
+// and wait for threads that this copy of it does not have (nptl/nptl_setxid.c).
 bool become(const Identity& user) {
-  return ::setgroups(user.groups.size(), user.groups.data()) == 0 &&
-         ::setresgid(user.gid, user.gid, user.gid) == 0 &&
-         ::setresuid(user.uid, user.uid, user.uid) == 0;
+  return ::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
+         ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
+         ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
 }
 
 void default_signals() {

@@ -2,13 +2,13 @@
 //
 // Checks that dial: a TCP connection is accepted, or an HTTP GET is answered with a healthy
 // status. Raw sockets on purpose: a check reads one status line and nothing more.
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <poll.h>
 
 #include "runner/sandbox/clock.h"
 #include "runner/service/ready_parts.h"
@@ -103,7 +103,8 @@ class DialCheck : public ReadyCheck {
       return retry(says() + std::strerror(errno));
     phase_ = Phase::kAnswering;
     answer_.clear();
-    return {Kind::kNotYet, says() + "does not answer"};
+    last_ = says() + "does not answer";
+    return {Kind::kNotYet, last_};
   }
 
   ReadyAnswer read_status() {
