@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The maps by which the kernel hands are switched: rule sets, counters, cuts. One BPF object serves
+// all workers; each keeps to its own services' entries and its own stretch of counters.
+//
+// Thread rule: one thread, except for the counters, which are atomics.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "bpf/abi/cut.h"
+#include "bpf/abi/rule.h"
+#include "bpf/abi/stats.h"
+#include "runner/observe/bpf_object.h"
+
+namespace fbx::inject {
+
+class KernelMaps {
+ public:
+  // `object` is loaded and must outlive this.
+  static Result<std::unique_ptr<KernelMaps>> open(const observe::BpfObject& object);
+  ~KernelMaps();
+  KernelMaps(const KernelMaps&) = delete;
+  KernelMaps& operator=(const KernelMaps&) = delete;
+
+  // All of them, FBX_COUNTERS; shared with the kernel.
+  [[nodiscard]] fbx_counter* counters() const { return counters_; }
+
+  // What the service whose leaf is `cgroup` has active; nullptr = nothing. Binds the next dial.
+  Status set_rules(uint64_t cgroup, const fbx_ruleset* set);
+
+  // flags 0 = the link is up. The pair's counts are made when first needed and kept.
+  Status set_cut(const fbx_pair& pair, uint32_t flags);
+  [[nodiscard]] fbx_cut_count counts(const fbx_pair& pair) const;
+  // Takes the pair's counts away.
+  void forget(const fbx_pair& pair);
+
+ private:
+  explicit KernelMaps(const observe::BpfObject& object) : object_(object) {}
+  void add_to_switch(uint64_t fbx_switch::* which, int64_t by);
+
+  const observe::BpfObject& object_;
+  fbx_counter* counters_ = nullptr;
+  fbx_switch* switch_ = nullptr;
+};
+
+}  // namespace fbx::inject

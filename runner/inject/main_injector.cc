@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/inject/main_injector.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "bpf/abi/event.h"
+#include "bpf/abi/tables.h"
+
+namespace fbx::inject {
+namespace {
+
+constexpr size_t kEscapesShown = 8;
+
+uint64_t now_ns() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
+}
+
+bool contains_all(const std::vector<uint16_t>& sorted, const std::vector<uint16_t>& wanted) {
+  return std::includes(sorted.begin(), sorted.end(), wanted.begin(), wanted.end());
+}
+
+}  // namespace
+
+Result<std::unique_ptr<MainInjector>> MainInjector::create(const InjectorParts& parts) {
+  if (parts.worker >= FBX_COUNTERS / FBX_COUNTERS_PER_WORKER)
+    return fail("more workers than the rules' counters are made for");
+  std::unique_ptr<MainInjector> injector(new MainInjector(parts));
+  auto maps = KernelMaps::open(*parts.object);
+  if (!maps) return std::unexpected(std::move(maps).error());
+  injector->maps_ = std::move(*maps);
+  return injector;
+}
+
+MainInjector::~MainInjector() { static_cast<void>(end_test()); }
+
+Status MainInjector::begin_test(const TestInject& test) {
+  if (Status s = end_test(); !s) return s;
+  test_ = test;
+  auto chosen = choose(*test.plan, test.test, parts_.capabilities);
+  if (!chosen) return fail(chosen.error().front().text());
+  assignment_ = std::move(*chosen);
+  std::map<uint64_t, int16_t> by_cgroup;
+  for (const InjectedService& service : test.services) {
+    leaves_[service.index] = service.cgroup_id;
+    by_cgroup[service.cgroup_id] = service.index;
+  }
+  sockets_ = std::make_unique<BpfSocketList>(*parts_.object);
+  peers_ = std::make_unique<PeerFinder>(std::move(by_cgroup), *sockets_);
+  for (const plan::Service& service : test.plan->services)
+    for (size_t i = 0; i < service.interfaces.size(); ++i)
+      if (service.interfaces[i].protocol == plan::Protocol::kUnix)
+        peers_->unix_doors[service.interfaces[i].path] = FBX_DOOR_UNIX + static_cast<uint32_t>(i);
+  partitions_ = std::make_unique<Partitions>(*maps_, *sockets_, leaves_);
+  join_ = std::make_unique<DecisionJoin>(*test.store);
+  supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
+  return supervisor_->start();
+}
+
+BirthNeeds MainInjector::birth_needs(int16_t service) const {
+  const auto i = static_cast<size_t>(service);
+  if (service < 0 || i >= assignment_.services.size()) return {};
+  return {assignment_.services[i].supervised};
+}
+
+Status MainInjector::adopt_listener(int16_t service, int listener_fd) {
+  return supervisor_->adopt(service, listener_fd);
+}
+
+Result<Hand> MainInjector::hand_of(const CompiledRule& rule, const model::RuleSpec& spec) const {
+  const ServiceHands& hands = assignment_.services[spec.service];
+  const auto connect = static_cast<uint16_t>(abi::find_syscall("connect")->nr());
+  const bool hits_connect = std::binary_search(rule.calls.begin(), rule.calls.end(), connect);
+  if (hits_connect && hands.connect == Hand::kCgroup) {
+    if (rule.connect_only && rule.abi.action != FBX_ACT_DELAY && !rule.abi.delay_ns)
+      return Hand::kCgroup;
+    return fail(spec.display + ": the cgroup hand decides about connect in this test and can't do it");
+  }
+  if (contains_all(hands.supervised, rule.calls)) return Hand::kSeccomp;
+  return fail(spec.display + ": the service was started without the filter that this rule needs, "
+                             "because the plan does not name it among the test's needs");
+}
+
+Result<uint32_t> MainInjector::take_counter() {
+  const uint32_t base = parts_.worker * FBX_COUNTERS_PER_WORKER;
+  if (next_counter_ >= FBX_COUNTERS_PER_WORKER)
+    return fail("more than " + std::to_string(FBX_COUNTERS_PER_WORKER) + " rules in one test");
+  const uint32_t at = base + next_counter_++;
+  maps_->counters()[at] = fbx_counter{};
+  return at;
+}
+
+Status MainInjector::install(const model::InstallFaults& faults) {
+  std::vector<Rule> fresh;
+  std::vector<RuleEntry> entries;
+  for (const model::RuleSpec& spec : faults.rules) {
+    const auto index = static_cast<uint32_t>(log_.rules.size() + entries.size());
+    auto compiled = compile_rule(spec, *test_.plan, index, test_.seed);
+    if (!compiled) return std::unexpected(std::move(compiled).error());
+    auto hand = hand_of(*compiled, spec);
+    if (!hand) return std::unexpected(std::move(hand).error());
+    auto counter = take_counter();
+    if (!counter) return std::unexpected(std::move(counter).error());
+    compiled->abi.counter = *counter;
+    RuleEntry entry;
+    entry.rule = spec;
+    entry.display = spec.display;
+    entry.label = spec.label;
+    entry.optional = spec.optional;
+    entry.scope = faults.scope;
+    entry.place = spec.place;
+    entry.hand = *hand;
+    entries.push_back(std::move(entry));
+    fresh.push_back({std::move(*compiled), batches_ + 1});
+  }
+  ++batches_;
+  const size_t first = rules_.size();
+  std::set<int16_t> services;
+  for (size_t i = 0; i < fresh.size(); ++i) {
+    services.insert(static_cast<int16_t>(entries[i].rule.service));
+    rules_.push_back(std::move(fresh[i]));
+    log_.rules.push_back(std::move(entries[i]));
+  }
+  Status s = {};
+  for (int16_t service : services)
+    if (s) s = publish(service);
+  const uint64_t now = now_ns();
+  for (size_t i = first; i < log_.rules.size(); ++i) log_.rules[i].installed_ns = now;
+  if (s) return {};
+  std::vector<uint32_t> undone;
+  for (size_t i = first; i < log_.rules.size(); ++i) undone.push_back(static_cast<uint32_t>(i));
+  static_cast<void>(lift_rules(undone));
+  return s;
+}
+
+Status MainInjector::install(const model::InstallPartition& cut) {
+  const auto index = static_cast<uint32_t>(log_.rules.size());
+  RuleEntry entry;
+  entry.kind = RuleEntry::Kind::kPartition;
+  entry.cut = cut;
+  entry.display = cut.display;
+  entry.label = cut.label;
+  entry.optional = cut.optional;
+  entry.scope = cut.scope;
+  entry.hand = Hand::kCgroup;
+  if (Status s = partitions_->cut(index, cut); !s) return s;
+  entry.installed_ns = now_ns();
+  log_.rules.push_back(std::move(entry));
+  rules_.emplace_back();
+  return {};
+}
+
+// Innermost first: a later install is an inner scope; within one, as written.
+std::vector<CompiledRule> MainInjector::active(int16_t service, Hand hand) const {
+  std::vector<uint32_t> order;
+  for (uint32_t i = 0; i < rules_.size(); ++i) {
+    const RuleEntry& entry = log_.rules[i];
+    if (entry.kind != RuleEntry::Kind::kFault || entry.lifted_ns || entry.hand != hand) continue;
+    if (entry.rule.service == static_cast<uint32_t>(service)) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
+    return rules_[a].batch > rules_[b].batch;
+  });
+  std::vector<CompiledRule> out;
+  for (uint32_t i : order) out.push_back(rules_[i].compiled);
+  return out;
+}
+
+Status MainInjector::publish(int16_t service) {
+  for (Hand hand : {Hand::kSeccomp, Hand::kCgroup}) {
+    std::vector<CompiledRule> rules = active(service, hand);
+    std::shared_ptr<const ActiveSet> set;
+    if (!rules.empty()) {
+      auto made = make_set(std::move(rules), ++generations_);
+      if (!made) return std::unexpected(std::move(made).error());
+      set = std::move(*made);
+    }
+    if (hand == Hand::kSeccomp) {
+      supervisor_->publish(service, std::move(set));
+      continue;
+    }
+    if (set) kernel_sets_[{service, set->abi.generation}] = set->rules_of(~0u);
+    if (Status s = maps_->set_rules(leaves_.at(service), set ? &set->abi : nullptr); !s) return s;
+  }
+  return {};
+}
+
+Status MainInjector::lift_rules(const std::vector<uint32_t>& rules) {
+  std::set<int16_t> services;
+  const uint64_t now = now_ns();
+  for (uint32_t i : rules) {
+    log_.rules[i].lifted_ns = now;
+    services.insert(static_cast<int16_t>(log_.rules[i].rule.service));
+  }
+  Status s = {};
+  for (int16_t service : services)
+    if (Status published = publish(service); !published) s = std::move(published);
+  supervisor_->wake(rules);
+  return s;
+}
+
+Status MainInjector::lift(model::ScopeId scope) {
+  std::vector<uint32_t> rules;
+  Status s = {};
+  for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+    RuleEntry& entry = log_.rules[i];
+    if (entry.scope != scope || entry.lifted_ns) continue;
+    if (entry.kind == RuleEntry::Kind::kFault) {
+      rules.push_back(i);
+      continue;
+    }
+    entry.lifted_ns = now_ns();
+    if (Status healed = partitions_->heal(i); !healed) s = std::move(healed);
+  }
+  if (Status lifted = lift_rules(rules); !lifted) s = std::move(lifted);
+  return s;
+}
+
+void MainInjector::collect_kernel_decisions(std::vector<Decision>& out) {
+  if (!parts_.observer) return;
+  for (const fbx_decided& d : parts_.observer->take_decisions()) {
+    Decision decision;
+    decision.source = Decision::Source::kCgroup;
+    decision.entered_ns = decision.answered_ns = d.head.time_ns;
+    decision.tid = d.head.tid;
+    decision.nr = d.nr;
+    decision.service = d.head.service;
+    decision.action = d.decision;
+    decision.errnum = d.errnum;
+    decision.n = d.n;
+    uint32_t addr[4];
+    __builtin_memcpy(addr, d.to.addr, sizeof addr);
+    decision.peer = address_text(addr, d.to.port);
+    decision.peer_service = d.peer;
+    decision.kind = FBX_KIND_STREAM;
+    if (d.decision != FBX_ACT_NONE && d.decision != FBX_DECIDED_CUT)
+      decision.rule = static_cast<int32_t>(d.rule);
+    const auto set = kernel_sets_.find({d.head.service, d.set});
+    for (size_t i = 0; set != kernel_sets_.end() && i < set->second.size(); ++i) {
+      if (d.matched >> i & 1) decision.matched.push_back(set->second[i]);
+      if (d.near >> i & 1) decision.near.push_back(set->second[i]);
+    }
+    if (d.pad && !decision.matched.empty()) decision.escape = "its rule could not be read whole";
+    out.push_back(std::move(decision));
+  }
+}
+
+std::string MainInjector::peer_name(const Decision& d) const {
+  const auto& services = test_.plan->services;
+  if (d.peer_service >= 0 && static_cast<size_t>(d.peer_service) < services.size())
+    return services[static_cast<size_t>(d.peer_service)].name;
+  return d.peer;
+}
+
+void MainInjector::note(const Decision& d) {
+  const std::string where = d.path.empty() ? peer_name(d) : d.path;
+  if (d.rule >= 0 && static_cast<size_t>(d.rule) < log_.rules.size() && !where.empty())
+    log_.rules[static_cast<size_t>(d.rule)].by[where]++;
+  for (uint32_t rule : d.near)
+    if (log_.rules[rule].nearest.empty()) {
+      const abi::Syscall* row = abi::find_syscall(int{d.nr});
+      const std::string seen = d.path.empty() ? d.peer : d.path;
+      log_.rules[rule].nearest = std::string(row ? row->name : "?") + " " + seen;
+    }
+  if (!d.escape.empty())
+    for (uint32_t rule : d.matched) add_escape(rule, d.escape);
+}
+
+void MainInjector::add_escape(uint32_t rule, const std::string& text) {
+  if (rule >= log_.rules.size()) return;
+  RuleEntry& entry = log_.rules[rule];
+  if (entry.escapes.size() >= kEscapesShown) return;
+  const std::string& service = test_.plan->services[entry.rule.service].name;
+  const bool cut = entry.kind == RuleEntry::Kind::kPartition;
+  std::string whole = cut ? text : service + ": " + text;
+  if (std::find(entry.escapes.begin(), entry.escapes.end(), whole) == entry.escapes.end())
+    entry.escapes.push_back(std::move(whole));
+}
+
+std::vector<JoinRule> MainInjector::join_rules() const {
+  std::vector<JoinRule> out;
+  for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+    const RuleEntry& entry = log_.rules[i];
+    if (entry.kind != RuleEntry::Kind::kFault) continue;
+    out.push_back({.index = i,
+                   .service = static_cast<int16_t>(entry.rule.service),
+                   .by_cgroup = entry.hand == Hand::kCgroup,
+                   .rule = &rules_[i].compiled,
+                   .label = entry.label,
+                   .installed_ns = entry.installed_ns,
+                   .lifted_ns = entry.lifted_ns});
+  }
+  return out;
+}
+
+void MainInjector::count_rules() {
+  std::vector<std::string> names;
+  for (const plan::Service& service : test_.plan->services) names.push_back(service.name);
+  for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+    RuleEntry& entry = log_.rules[i];
+    if (entry.kind == RuleEntry::Kind::kPartition) {
+      const Partitions::Report report = partitions_->report(i, names);
+      entry.fired = entry.matched = report.dials + report.resets + report.packets;
+      entry.by = report.by;
+      for (const std::string& escape : report.escapes) add_escape(i, escape);
+      continue;
+    }
+    const fbx_counter& counter = maps_->counters()[rules_[i].compiled.abi.counter];
+    entry.matched = __atomic_load_n(&counter.state, __ATOMIC_SEQ_CST) >> FBX_FIRES_BITS;
+    entry.fired = __atomic_load_n(&counter.fired, __ATOMIC_SEQ_CST);
+    entry.near_misses = __atomic_load_n(&counter.near, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&counter.lost, __ATOMIC_SEQ_CST))
+      add_escape(i, "matches were lost while counting");
+  }
+}
+
+// Calls that a service makes through io_uring pass every filter.
+void MainInjector::note_bypasses() {
+  for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+    const RuleEntry& entry = log_.rules[i];
+    if (entry.kind != RuleEntry::Kind::kFault || entry.hand != Hand::kSeccomp) continue;
+    const auto bypass = supervisor_->bypass(static_cast<int16_t>(entry.rule.service));
+    if (bypass.how.empty() || (entry.lifted_ns && entry.lifted_ns < bypass.since_ns)) continue;
+    add_escape(i, "it uses " + bypass.how + ", whose calls pass unseen (io_uring=False refuses it)");
+  }
+}
+
+Status MainInjector::collect() {
+  if (!join_) return {};
+  const uint64_t settled = now_ns();
+  std::vector<Decision> decisions = supervisor_->take_decisions();
+  std::vector<Passed> passed = supervisor_->take_passed();
+  collect_kernel_decisions(decisions);
+  for (const Decision& decision : decisions) note(decision);
+  join_->add(std::move(decisions), std::move(passed));
+  for (const Escape& escape : join_->run(join_rules(), supervisor_->held(), settled))
+    add_escape(escape.rule, escape.text);
+  count_rules();
+  note_bypasses();
+  const std::vector<std::string> troubles = supervisor_->troubles();
+  if (!troubles.empty()) return fail(troubles.front());
+  return {};
+}
+
+Status MainInjector::end_test() {
+  if (!supervisor_) return {};
+  Status s = {};
+  for (const auto& [service, cgroup] : leaves_)
+    if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
+  supervisor_->stop();
+  supervisor_.reset();
+  partitions_.reset();
+  join_.reset();
+  peers_.reset();
+  sockets_.reset();
+  leaves_.clear();
+  rules_.clear();
+  log_ = {};
+  kernel_sets_.clear();
+  next_counter_ = 0;
+  assignment_ = {};
+  return s;
+}
+
+}  // namespace fbx::inject

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Injector of the product: distributes rules and cuts over the hands that choose() assigned,
+// keeps the log, and has what the hands decided compared with what the kernel recorded.
+//
+//   enable_hands(*object);                                   // front, between open() and load()
+//   auto injector = MainInjector::create({object, worker, &observer});  // worker, after the fork
+//
+// A rule that no hand can carry out, or that choose() did not foresee, is an Error of install() and
+// nothing of that install binds.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "runner/inject/choose.h"
+#include "runner/inject/decision_join.h"
+#include "runner/inject/injector.h"
+#include "runner/inject/kernel_maps.h"
+#include "runner/inject/partitions.h"
+#include "runner/inject/peer_finder.h"
+#include "runner/inject/supervisor.h"
+#include "runner/observe/bpf_object.h"
+#include "runner/observe/observer.h"
+
+namespace fbx::inject {
+
+struct InjectorParts {
+  const observe::BpfObject* object = nullptr;  // loaded and attached; outlives the injector
+  uint32_t worker = 0;                         // below FBX_COUNTERS / FBX_COUNTERS_PER_WORKER
+  observe::Observer* observer = nullptr;       // gives the kernel hands' decisions
+  Capabilities capabilities;
+};
+
+class MainInjector : public Injector {
+ public:
+  static Result<std::unique_ptr<MainInjector>> create(const InjectorParts& parts);
+  ~MainInjector() override;
+
+  Status begin_test(const TestInject& test) override;
+  [[nodiscard]] BirthNeeds birth_needs(int16_t service) const override;
+  Status adopt_listener(int16_t service, int listener_fd) override;
+  Status install(const model::InstallFaults& faults) override;
+  Status install(const model::InstallPartition& cut) override;
+  Status lift(model::ScopeId scope) override;
+  Status collect() override;
+  [[nodiscard]] const RuleLog& log() const override { return log_; }
+  Status end_test() override;
+
+  // Sabotage by tests, from begin_test() on.
+  [[nodiscard]] Supervisor* supervisor() { return supervisor_.get(); }
+  [[nodiscard]] Partitions* partitions() { return partitions_.get(); }
+
+ private:
+  // One rule of the log with what the hands need of it. Parallel to log_.rules; a cut's is empty.
+  struct Rule {
+    CompiledRule compiled;
+    uint32_t batch = 0;  // later installs are inner scopes
+  };
+
+  explicit MainInjector(InjectorParts parts) : parts_(std::move(parts)) {}
+  Result<Hand> hand_of(const CompiledRule& rule, const model::RuleSpec& spec) const;
+  Result<uint32_t> take_counter();
+  [[nodiscard]] std::vector<CompiledRule> active(int16_t service, Hand hand) const;
+  Status publish(int16_t service);
+  Status lift_rules(const std::vector<uint32_t>& rules);
+  void collect_kernel_decisions(std::vector<Decision>& out);
+  void note(const Decision& decision);
+  void count_rules();
+  void add_escape(uint32_t rule, const std::string& text);
+  void note_bypasses();
+  [[nodiscard]] std::vector<JoinRule> join_rules() const;
+  [[nodiscard]] std::string peer_name(const Decision& decision) const;
+
+  InjectorParts parts_;
+  std::unique_ptr<KernelMaps> maps_;
+  // Of the running test.
+  TestInject test_;
+  Assignment assignment_;
+  std::map<int16_t, uint64_t> leaves_;
+  std::unique_ptr<SocketList> sockets_;
+  std::unique_ptr<PeerFinder> peers_;
+  std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<DecisionJoin> join_;
+  RuleLog log_;
+  std::vector<Rule> rules_;
+  uint32_t batches_ = 0, generations_ = 0;
+  // (service, generation) → rules by position, to read the kernel's masks by.
+  std::map<std::pair<int16_t, uint32_t>, std::vector<uint32_t>> kernel_sets_;
+  uint32_t next_counter_ = 0;
+};
+
+}  // namespace fbx::inject
