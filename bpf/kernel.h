@@ -28,7 +28,7 @@ typedef __s64 int64_t;
 
 // arch/x86/include/asm/ptrace.h. Read through bpf/arch.h only.
 struct pt_regs {
-  unsigned long di, si, dx, r10, r8, r9, orig_ax, ax;
+  unsigned long di, si, dx, r10, r8, r9, bx, cx, bp, orig_ax, ax;
 };
 
 struct qstr {
@@ -117,6 +117,18 @@ struct css_set {
   struct cgroup *dfl_cgrp;
 };
 
+struct hlist_node {
+  struct hlist_node *next;
+};
+
+struct hlist_head {
+  struct hlist_node *first;
+};
+
+struct pid {
+  struct hlist_head tasks[4];
+};
+
 struct thread_info {
   unsigned long flags;
   unsigned int status;
@@ -126,6 +138,7 @@ struct task_struct {
   struct thread_info thread_info;
   unsigned int __state;
   unsigned int flags;
+  int on_cpu;
   int exit_code;
   int pid, tgid;
   struct task_struct *group_leader;
@@ -133,6 +146,7 @@ struct task_struct {
   struct files_struct *files;
   struct fs_struct *fs;
   struct css_set *cgroups;
+  struct hlist_node pid_links[4];
   char comm[16];
 };
 
@@ -169,14 +183,20 @@ struct sock {
   uint16_t sk_type;
   uint16_t sk_protocol;
   struct sock_cgroup_data sk_cgrp_data;
+  struct pid *sk_peer_pid;
 };
 
 struct tcp_sock {
   uint32_t rcv_nxt, snd_nxt;
 };
 
+struct sockaddr_un {
+  char sun_path[108];
+};
+
 struct unix_address {
   int len;
+  struct sockaddr_un name[0];
 };
 
 struct unix_sock {

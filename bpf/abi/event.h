@@ -138,7 +138,9 @@ struct fbx_decided {
 
 struct fbx_marker {
   struct fbx_head head;
-  uint64_t id;  // as the worker gave it
+  uint64_t id;     // as the worker gave it
+  uint32_t level;  // depth of the worker's own cgroup below the root
+  uint32_t pad;
 };
 
 #define FBX_TASK_FORK 1  // ret: the child's pid
@@ -160,6 +162,6 @@ static_assert(sizeof(struct fbx_sock) == 72, "layout");
 static_assert(sizeof(struct fbx_sock_call) == sizeof(struct fbx_call) + 72, "layout");
 static_assert(sizeof(struct fbx_string) == 56, "layout");
 static_assert(sizeof(struct fbx_decided) == 32 + 32 + 32, "layout");
-static_assert(sizeof(struct fbx_marker) == 40, "layout");
+static_assert(sizeof(struct fbx_marker) == 48, "layout");
 static_assert(sizeof(struct fbx_task) == 56, "layout");
 #endif

@@ -76,6 +76,22 @@ struct fbx_epoch {
   uint64_t busy;   // such calls that have begun and not ended: nothing is kept meanwhile
 };
 
+// What the task iterator writes for each thread that is inside a call of interest. The copy is
+// whole when both sequence numbers are the same odd number.
+struct fbx_running {
+  uint64_t seq_before;
+  uint32_t state;   // task_struct.__state: FBX_TASK_*
+  uint32_t on_cpu;  // 1: it runs at this moment, whatever its state says
+  struct fbx_sock_call record;  // as far as it is known at the call's begin
+  uint64_t seq_after;
+};
+
+// include/linux/sched.h
+#define FBX_TASK_INTERRUPTIBLE 0x1
+#define FBX_TASK_UNINTERRUPTIBLE 0x2
+#define FBX_TASK_STOPPED 0x4
+#define FBX_TASK_TRACED 0x8
+
 // The marker call: getpid(FBX_MARKER_MAGIC, worker, id, token); arguments that getpid ignores.
 #define FBX_MARKER_MAGIC 0x5f6662785f6d726bULL
 
@@ -87,4 +103,5 @@ static_assert(sizeof(struct fbx_count) == 32, "layout");
 static_assert(sizeof(struct fbx_tuple) == 48, "layout");
 static_assert(sizeof(struct fbx_owner) == 8, "layout");
 static_assert(sizeof(struct fbx_epoch) == 16, "layout");
+static_assert(sizeof(struct fbx_running) == 24 + sizeof(struct fbx_sock_call), "layout");
 #endif

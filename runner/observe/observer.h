@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "bpf/abi/event.h"
 #include "runner/observe/event.h"
 
 namespace fbx::observe {
@@ -47,8 +48,9 @@ struct BarrierResult {
   bool exact = true;     // false: the marker did not come, or a running call did not end in time
   std::string why;       // when not exact
   uint64_t at_ns = 0;    // the marker's time
-  // Seqs of calls that have begun and not ended (blocked ones). Appended with state kInFlight;
-  // when such a call ends, its event is completed in place.
+  // Seqs of calls that have begun and not ended (blocked ones, and those the injector holds and has
+  // entered by EventStore::open_call). Appended with state kInFlight; when such a call ends, its
+  // event is completed in place. A call in uninterruptible sleep is waited for up to 5 ms.
   std::vector<uint64_t> in_flight;
 };
 
@@ -65,6 +67,11 @@ class Observer {
   [[nodiscard]] virtual Loss loss() const = 0;
   // A file descriptor that becomes readable when the ring holds a quarter or more; -1 = none.
   [[nodiscard]] virtual int poll_fd() const = 0;
+  // What BPF hands have decided since the last call, in the ring's order: the injector joins them
+  // with events. Filled by pump() and barrier().
+  virtual std::vector<fbx_decided> take_decisions() { return {}; }
+  // Takes what is left, and makes the services' calls invisible. loss() is then final: the services
+  // must be dead, or their last records count as lost.
   virtual Status end_test() = 0;
 };
 

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// Lives of a service's threads: fork, exec, exit; and the iterator of the barrier, which says what
+// each thread is in the middle of.
+#include "bpf/observe.h"
+
+static __always_inline void task__write(const struct fbx_service *service, uint32_t what,
+                                        int32_t value) {
+  if (!(service->flags & FBX_SERVICE_WATCHED)) return;
+  struct task_struct *task = bpf_get_current_task_btf();
+  struct fbx_task record = {.what = what, .value = value};
+  head__fill(&record.head, FBX_RECORD_TASK, sizeof(record), service, bpf_ktime_get_ns());
+  bpf_probe_read_kernel(record.comm, sizeof(record.comm), &task->group_leader->comm);
+  service__emit(service, &record, sizeof(record));
+}
+
+// include/trace/events/sched.h: TP_PROTO(struct task_struct *parent, struct task_struct *child)
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(tasks__on_fork, struct task_struct *parent, struct task_struct *child) {
+  struct fbx_service *service = task__service();
+  if (service) task__write(service, FBX_TASK_FORK, child->pid);
+  return 0;
+}
+
+// TP_PROTO(struct task_struct *p, pid_t old_pid, struct linux_binprm *bprm)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(tasks__on_exec, struct task_struct *task, int old_pid) {
+  struct fbx_service *service = task__service();
+  if (service) task__write(service, FBX_TASK_EXEC, old_pid);
+  return 0;
+}
+
+// TP_PROTO(struct task_struct *p); later kernels have a second argument.
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(tasks__on_exit, struct task_struct *task) {
+  struct fbx_service *service = task__service();
+  if (service) task__write(service, FBX_TASK_EXIT, task->exit_code);
+  return 0;
+}
+
+// kernel/bpf/task_iter.c. Runs in the worker; `task` may be any thread of the machine.
+#define FBX_PF_EXITING 0x4
+SEC("iter/task")
+int tasks__running(struct bpf_iter__task *ctx) {
+  struct task_struct *task = ctx->task;
+  if (!task || (task->flags & FBX_PF_EXITING)) return 0;
+  struct fbx_open_call *open = bpf_task_storage_get(&fbx_open_calls, task, 0, 0);
+  if (!open) return 0;
+  uint64_t before = *(volatile uint64_t *)&open->seq;
+  if (!(before & 1)) return 0;
+  uint32_t now[2] = {task->__state, task->on_cpu};
+  struct seq_file *seq = ctx->meta->seq;
+  bpf_seq_write(seq, &before, sizeof(before));
+  bpf_seq_write(seq, now, sizeof(now));
+  bpf_seq_write(seq, &open->record, sizeof(open->record));
+  uint64_t after = *(volatile uint64_t *)&open->seq;
+  bpf_seq_write(seq, &after, sizeof(after));
+  return 0;
+}
+
+FBX_LICENSE;

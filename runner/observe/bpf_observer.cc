@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/observe/bpf_observer.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "bpf/abi/maps.h"
+#include "bpf/abi/tables.h"
+#include "runner/observe/cgroup2.h"
+#include "runner/observe/decoder.h"
+
+namespace fbx::observe {
+namespace {
+
+uint64_t now_ns() {
+  timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
+}
+
+Status put(int map, const void* key, const void* value, const char* what) {
+  if (bpf_map_update_elem(map, key, value, BPF_ANY) != 0)
+    return fail_errno(std::string("writing the BPF map ") + what);
+  return {};
+}
+
+}  // namespace
+
+void BpfObserver::enable(BpfObject& object) {
+  for (const char* name : {"calls__on_enter", "calls__on_exit", "tasks__on_fork", "tasks__on_exec",
+                           "tasks__on_exit", "tasks__running", "tuples__on_established"})
+    object.enable(name);
+}
+
+Result<std::unique_ptr<BpfObserver>> BpfObserver::create(BpfObject& object, uint32_t worker,
+                                                         BpfObserverOptions options) {
+  if (worker >= FBX_WORKERS) return fail("no ring for worker " + std::to_string(worker));
+  std::unique_ptr<BpfObserver> self(new BpfObserver(object, worker));
+  if (getrandom(&self->token_, sizeof self->token_, 0) != sizeof self->token_)
+    return fail_errno("drawing the marker's token");
+  self->token_ |= 1;
+  const Result<std::string> mount = cgroup2_mount();
+  if (!mount) return std::unexpected(mount.error());
+  self->mount_fd_ = open(mount->c_str(), O_DIRECTORY | O_CLOEXEC);
+  if (self->mount_fd_ < 0) return fail_errno("opening " + *mount);
+  if (Status made = self->make_ring(options.ring_bytes); !made)
+    return std::unexpected(made.error());
+  self->store_ = std::make_unique<EventStore>();
+  self->decoder_ = std::make_unique<Decoder>(*self->store_, 0, std::unordered_map<uint64_t, int16_t>{});
+  if (Status learnt = self->learn_levels(); !learnt) return std::unexpected(learnt.error());
+  return self;
+}
+
+BpfObserver::BpfObserver(BpfObject& object, uint32_t worker) : object_(object), worker_(worker) {}
+
+BpfObserver::~BpfObserver() {
+  for (uint64_t key : keys_) bpf_map_delete_elem(object_.map_fd("fbx_services"), &key);
+  bpf_map_delete_elem(object_.map_fd("fbx_rings"), &worker_);
+  if (ring_) ring_buffer__free(ring_);
+  if (ring_fd_ >= 0) close(ring_fd_);
+  if (mount_fd_ >= 0) close(mount_fd_);
+}
+
+Status BpfObserver::make_ring(uint32_t bytes) {
+  ring_bytes_ = bytes;
+  ring_fd_ = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "fbx_ring", 0, 0, bytes, nullptr);
+  if (ring_fd_ < 0) return fail_errno("making a ring of " + std::to_string(bytes) + " bytes");
+  if (Status s = put(object_.map_fd("fbx_rings"), &worker_, &ring_fd_, "fbx_rings"); !s) return s;
+  ring_ = ring_buffer__new(ring_fd_, &BpfObserver::on_record, this, nullptr);
+  if (!ring_) return fail_errno("mapping the ring");
+  return {};
+}
+
+int BpfObserver::on_record(void* self, void* record, size_t size) {
+  auto* me = static_cast<BpfObserver*>(self);
+  ++me->seen_;
+  me->decoder_->take(record, size);
+  return 0;
+}
+
+// The programs know absolute depths, we know depths below the mount. A marker tells both of the
+// worker's own cgroup, and with it the difference.
+Status BpfObserver::learn_levels() {
+  const fbx_worker entry{.token = token_, .pid = static_cast<uint32_t>(getpid()), .generation = 0};
+  if (Status s = put(object_.map_fd("fbx_workers"), &worker_, &entry, "fbx_workers"); !s) return s;
+  const Result<std::string> mount = cgroup2_mount();
+  if (!mount) return std::unexpected(mount.error());
+  const Result<int> own = open_own_cgroup(*mount);
+  if (!own) return std::unexpected(own.error());
+  const Result<uint32_t> depth = cgroup_depth(*own);
+  close(*own);
+  if (!depth) return std::unexpected(depth.error());
+  own_depth_ = *depth;
+  const Result<bool> came = mark(now_ns() + 1'000'000'000);
+  if (!came) return std::unexpected(came.error());
+  if (!*came) return fail("the tracepoint programs are not attached: no marker came back");
+  own_level_ = decoder_->worker_level();
+  return {};
+}
+
+Result<uint32_t> BpfObserver::level_of(uint64_t cgroup_id) const {
+  const Result<int> dir = open_cgroup(mount_fd_, cgroup_id);
+  if (!dir) return std::unexpected(dir.error());
+  const Result<uint32_t> depth = cgroup_depth(*dir);
+  close(*dir);
+  if (!depth) return std::unexpected(depth.error());
+  return *depth + own_level_ - own_depth_;
+}
+
+// What the programs call it: the ancestor at the leaves' depth, or itself when it stands higher.
+Result<uint64_t> BpfObserver::identity_of(uint64_t cgroup_id) const {
+  const Result<uint32_t> level = level_of(cgroup_id);
+  if (!level) return std::unexpected(level.error());
+  if (*level <= leaf_level_) return cgroup_id;
+  const Result<int> dir = open_cgroup(mount_fd_, cgroup_id);
+  if (!dir) return std::unexpected(dir.error());
+  Result<uint64_t> id = cgroup_ancestor(*dir, *level - leaf_level_);
+  close(*dir);
+  return id;
+}
+
+Status BpfObserver::set_leaf_level(uint32_t level) {
+  const int map = object_.map_fd("fbx_config");
+  const uint32_t zero = 0;
+  fbx_config config{};
+  if (bpf_map_lookup_elem(map, &zero, &config) != 0)
+    return fail_errno("reading the BPF map fbx_config");
+  if (config.leaf_level != 0 && config.leaf_level != level)
+    return fail("a service's cgroup stands at depth " + std::to_string(level) +
+                ", those of this run at " + std::to_string(config.leaf_level));
+  config.leaf_level = leaf_level_ = level;
+  return put(map, &zero, &config, "fbx_config");
+}
+
+Status BpfObserver::begin_test(const TestWatch& watch) {
+  if (Status drained = pump(); !drained) return drained;
+  generation_ = FBX_GENERATION(worker_, ++tests_);
+  store_ = std::make_unique<EventStore>();
+  for (const WatchedService& service : watch.services) {
+    const Result<uint32_t> level = level_of(service.cgroup_id);
+    if (!level) return std::unexpected(level.error());
+    if (Status s = set_leaf_level(*level); !s) return s;
+  }
+  const fbx_worker entry{
+      .token = token_, .pid = static_cast<uint32_t>(getpid()), .generation = generation_};
+  if (Status s = put(object_.map_fd("fbx_workers"), &worker_, &entry, "fbx_workers"); !s) return s;
+  const Result<Counts> before = counts();
+  if (!before) return std::unexpected(before.error());
+  before_ = *before;
+  const Result<uint64_t> misses = object_.misses();
+  if (!misses) return std::unexpected(misses.error());
+  misses_before_ = *misses;
+  seen_ = missing_ = 0;
+  loss_ = {};
+  return enter_services(watch);
+}
+
+Status BpfObserver::enter_services(const TestWatch& watch) {
+  const int map = object_.map_fd("fbx_services");
+  std::unordered_map<uint64_t, int16_t> owners;
+  if (watch.client_cgroup_id != 0 && leaf_level_ != 0) {
+    const Result<uint64_t> id = identity_of(watch.client_cgroup_id);
+    if (!id) return std::unexpected(id.error());
+    owners.emplace(*id, kPeerClient);
+    const fbx_service client{.worker = worker_, .service = FBX_SERVICE_CLIENT,
+                             .flags = FBX_SERVICE_NAMES, .generation = generation_,
+                             .wake_at = ring_bytes_ / 4};
+    if (Status s = put(map, &*id, &client, "fbx_services"); !s) return s;
+    keys_.push_back(*id);
+  }
+  for (const WatchedService& service : watch.services) owners[service.cgroup_id] = service.index;
+  decoder_ = std::make_unique<Decoder>(*store_, generation_, std::move(owners));
+  for (const WatchedService& service : watch.services) {
+    fbx_service entry{.worker = worker_, .service = service.index,
+                      .flags = FBX_SERVICE_WATCHED | FBX_SERVICE_NAMES, .generation = generation_,
+                      .wake_at = ring_bytes_ / 4};
+    for (uint16_t nr : service.syscalls)
+      if (nr < FBX_NR_LIMIT) entry.interest[nr / 64] |= uint64_t{1} << (nr % 64);
+    if (Status s = put(map, &service.cgroup_id, &entry, "fbx_services"); !s) return s;
+    keys_.push_back(service.cgroup_id);
+  }
+  return {};
+}
+
+Status BpfObserver::pump() {
+  if (const int got = ring_buffer__consume(ring_); got < 0)
+    return fail_errno("reading the ring", got);
+  return {};
+}
+
+int BpfObserver::poll_fd() const { return ring_buffer__epoll_fd(ring_); }
+
+std::vector<fbx_decided> BpfObserver::take_decisions() { return decoder_->take_decisions(); }
+
+Result<BpfObserver::Counts> BpfObserver::counts() const {
+  const int cpus = libbpf_num_possible_cpus();
+  if (cpus < 0) return fail_errno("counting processors", cpus);
+  std::vector<fbx_count> all(static_cast<size_t>(cpus));
+  if (bpf_map_lookup_elem(object_.map_fd("fbx_counts"), &worker_, all.data()) != 0)
+    return fail_errno("reading the BPF map fbx_counts");
+  Counts sum;
+  for (const fbx_count& count : all) {
+    sum.written += count.written;
+    sum.lost += count.lost + count.unbuilt;
+  }
+  return sum;
+}
+
+Status BpfObserver::end_test() {
+  for (uint64_t key : keys_) bpf_map_delete_elem(object_.map_fd("fbx_services"), &key);
+  keys_.clear();
+  const Result<bool> came = mark(now_ns() + 1'000'000'000);
+  if (!came) return std::unexpected(came.error());
+  if (!*came) ++missing_;
+  const Result<Counts> written = counts();
+  if (!written) return std::unexpected(written.error());
+  if (Status drained = pump(); !drained) return drained;
+  return reconcile(written->written, true);
+}
+
+}  // namespace fbx::observe

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+
+#include "runner/observe/event.h"
+
+namespace fbx::observe {
+namespace {
+
+uint32_t posting_key(int16_t service, uint16_t nr) {
+  return static_cast<uint32_t>(static_cast<uint16_t>(service)) << 16 | nr;
+}
+
+}  // namespace
+
+EventStore::EventStore() {
+  strings_.emplace_back();
+  ids_.emplace(strings_.back(), 0);
+}
+
+StringId EventStore::intern(std::string_view text) {
+  if (auto known = ids_.find(text); known != ids_.end()) return known->second;
+  const StringId id = static_cast<StringId>(strings_.size());
+  strings_.emplace_back(text);
+  ids_.emplace(strings_.back(), id);
+  return id;
+}
+
+std::string_view EventStore::string(StringId id) const {
+  return id < strings_.size() ? std::string_view(strings_[id]) : std::string_view();
+}
+
+Event& EventStore::append(const Event& event) {
+  Event& kept = events_.emplace_back(event);
+  kept.seq = events_.size();
+  if (kept.type == EventType::kSyscall)
+    postings_[posting_key(kept.service, kept.nr)].push_back(kept.seq);
+  return kept;
+}
+
+const std::vector<uint64_t>& EventStore::of(int16_t service, uint16_t nr) const {
+  static const std::vector<uint64_t> kNone;
+  const auto found = postings_.find(posting_key(service, nr));
+  return found == postings_.end() ? kNone : found->second;
+}
+
+uint64_t EventStore::open_call(const Event& call) {
+  std::vector<uint64_t>& open = open_[call.tid];
+  for (uint64_t seq : open) {
+    Event& event = at(seq);
+    if (event.nr != call.nr) continue;
+    event.begin_ns = std::min(event.begin_ns, call.begin_ns);
+    return seq;
+  }
+  if (const auto last = last_.find(call.tid); last != last_.end()) {
+    const Event& ended = at(last->second);
+    if (ended.nr == call.nr && ended.end_ns >= call.begin_ns) return ended.seq;
+  }
+  Event& event = append(call);
+  event.state = CallState::kInFlight;
+  event.ret = 0;
+  event.end_ns = 0;
+  open.push_back(event.seq);
+  return event.seq;
+}
+
+uint64_t EventStore::open_of(uint32_t tid) const {
+  const auto open = open_.find(tid);
+  return open == open_.end() || open->second.empty() ? 0 : open->second.back();
+}
+
+uint64_t EventStore::take_open(uint32_t tid, uint16_t nr) {
+  const auto open = open_.find(tid);
+  if (open == open_.end()) return 0;
+  std::vector<uint64_t>& stack = open->second;
+  for (size_t i = stack.size(); i-- > 0;) {
+    const uint64_t seq = stack[i];
+    if (at(seq).nr != nr) continue;
+    stack.resize(i);
+    return seq;
+  }
+  return 0;
+}
+
+Event& EventStore::close_call(const Event& end) {
+  const uint64_t seq = take_open(end.tid, end.nr);
+  Event* event = nullptr;
+  if (seq == 0) {
+    event = &append(end);
+  } else {
+    event = &at(seq);
+    const Event begun = *event;
+    *event = end;
+    event->seq = seq;
+    event->flags |= begun.flags & (kWasHeld | kRestarted);
+    if (begun.begin_ns != 0 && (begun.begin_ns < end.begin_ns || (end.flags & kBeginUnknown))) {
+      event->begin_ns = begun.begin_ns;
+      event->flags &= static_cast<uint16_t>(~kBeginUnknown);
+    }
+    if (event->rule < 0) {
+      event->rule = begun.rule;
+      event->decision = begun.decision;
+      event->label = begun.label;
+    }
+    if (event->path == 0) event->path = begun.path;
+    if (event->opened_as == 0) event->opened_as = begun.opened_as;
+  }
+  event->state = CallState::kDone;
+  last_[end.tid] = event->seq;
+  return *event;
+}
+
+void EventStore::drop_call(uint32_t tid) {
+  open_.erase(tid);
+  last_.erase(tid);
+}
+
+std::vector<uint64_t> EventStore::open_calls() const {
+  std::vector<uint64_t> seqs;
+  for (const auto& [tid, stack] : open_) seqs.insert(seqs.end(), stack.begin(), stack.end());
+  std::ranges::sort(seqs);
+  return seqs;
+}
+
+}  // namespace fbx::observe
