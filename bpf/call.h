@@ -182,10 +182,9 @@ static __noinline void call__of_sockaddr(const volatile struct fbx_shape *shape,
   }
   record->flags &= ~FBX_SAW_NO_PATH;
   if (name) sock->unix_name = name;
-  if (!end.port) return;
   if (record->nr == fbx_nr_bind)
     sock->local = end;
-  else if (!sock->remote.port)
+  else if (end.port && !sock->remote.port)
     sock->remote = end;
 }
 
