@@ -65,6 +65,10 @@ struct EffectToken final : starlark::Token {
 starlark::Value ask(starlark::Call& c, Effect effect,
                     EffectToken::Gives gives = EffectToken::Gives::kNothing);
 
+// Sets the call's error: what was asserted does not hold.
+starlark::Value fail_assertion(starlark::Call& c, std::string message, std::string actual,
+                               std::string expected);
+
 [[nodiscard]] inline Place to_place(const starlark::Place& p) {
   return {p.file, static_cast<uint32_t>(p.line), static_cast<uint32_t>(p.col)};
 }

@@ -65,6 +65,8 @@ enum class Takes : uint8_t {
   kAddress,      // "host:port"
   kUrl,
   kData,         // string or bytes
+  kExitCode,     // 0…255
+  kOpName,       // an op of some service
   kPath,         // of a URL
   kSyscalls,     // list of keywords
   kMode,         // of a partition

@@ -104,6 +104,7 @@ Answer in_range(Value v, int64_t min, int64_t max) {
 Answer count(Value v, const CheckContext&) { return in_range(v, 0, INT64_MAX); }
 Answer positive(Value v, const CheckContext&) { return in_range(v, 1, INT64_MAX); }
 Answer status(Value v, const CheckContext&) { return in_range(v, 100, 599); }
+Answer exit_code(Value v, const CheckContext&) { return in_range(v, 0, 255); }
 Answer port(Value v, const CheckContext&) { return in_range(v, 1, 65535); }
 
 Answer millis(Value v, const CheckContext&) {
@@ -235,6 +236,18 @@ std::vector<std::string> service_names(const CheckContext& c) {
   std::vector<std::string> out;
   for (const auto& s : c.plan->services) out.push_back(s.name);
   return out;
+}
+
+Answer op_name(Value v, const CheckContext& c) {
+  if (!is_string(v)) return kWrongType;
+  std::vector<std::string> known;
+  for (const auto& s : c.plan->services) {
+    for (const auto& op : s.ops) known.push_back(op.name);
+  }
+  const std::string got = text_of(v);
+  if (std::find(known.begin(), known.end(), got) != known.end()) return {};
+  return wrong("unknown-op", "is " + quoted(got) + ", and no service has an op of that name",
+               suggest(got, known));
 }
 
 Answer service(Value v, const CheckContext&) {
@@ -455,6 +468,8 @@ constexpr Row kRows[] = {
     {Takes::kAddress, "a string such as \"localhost:5432\"", address},
     {Takes::kUrl, "a string such as \"http://localhost:8080/health\"", url},
     {Takes::kSyscalls, "a list of system calls and families", syscalls},
+    {Takes::kExitCode, "an int", exit_code},
+    {Takes::kOpName, "the name of an op", op_name},
     {Takes::kData, "a string or bytes", data},
     {Takes::kPath, "a string", path},
     {Takes::kMode, "a string", mode},
