@@ -167,7 +167,7 @@ void Decoder::take_string(const fbx_string& string, const char* bytes) {
 }
 
 void Decoder::take_task(const fbx_task& task) {
-  if (task.what == FBX_TASK_EXIT) store_.drop_call(task.head.tid);
+  if (task.what == FBX_TASK_EXIT) store_.drop_call(task.head.tid, task.head.time_ns);
 }
 
 const std::string& Decoder::text(uint64_t id) const {

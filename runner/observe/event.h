@@ -114,9 +114,10 @@ class EventStore {
   // Ends the thread's open call in place with what `end` knows (an earlier begin is kept), or
   // appends `end` when there is none for this nr.
   Event& close_call(const Event& end);
-  // The thread is gone: its open call, if any, has ended without a result (ret stays 0, kDone is
-  // not reached): state remains kInFlight and it is no longer open.
-  void drop_call(uint32_t tid);
+  // The thread died at that time: its open calls have ended without a result. Their state remains
+  // kInFlight (what they did, nobody can say), but they are no longer open; nor is one of before
+  // that is entered later.
+  void drop_call(uint32_t tid, uint64_t at_ns);
   // The seqs of open calls, ascending.
   [[nodiscard]] std::vector<uint64_t> open_calls() const;
   // The seqs of the events of one service and one syscall, ascending.
@@ -134,6 +135,7 @@ class EventStore {
   // tid → seqs of its open calls: an interrupted one stands below those of its signal handler.
   std::unordered_map<uint32_t, std::vector<uint64_t>> open_;
   std::unordered_map<uint32_t, uint64_t> last_;  // tid → seq of its latest call that ended
+  std::unordered_map<uint32_t, uint64_t> died_;  // tid → when
 };
 
 }  // namespace fbx::observe

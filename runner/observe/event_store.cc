@@ -59,7 +59,8 @@ uint64_t EventStore::open_call(const Event& call) {
   event.state = CallState::kInFlight;
   event.ret = 0;
   event.end_ns = 0;
-  open.push_back(event.seq);
+  const auto died = died_.find(call.tid);
+  if (died == died_.end() || died->second < call.begin_ns) open_[call.tid].push_back(event.seq);
   return event.seq;
 }
 
@@ -109,9 +110,9 @@ Event& EventStore::close_call(const Event& end) {
   return *event;
 }
 
-void EventStore::drop_call(uint32_t tid) {
+void EventStore::drop_call(uint32_t tid, uint64_t at_ns) {
   open_.erase(tid);
-  last_.erase(tid);
+  died_[tid] = at_ns;
 }
 
 std::vector<uint64_t> EventStore::open_calls() const {

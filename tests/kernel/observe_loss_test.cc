@@ -48,8 +48,11 @@ TEST_CASE("a ring that is too small loses, counts, and says so") {
   CHECK_FALSE(loss.exact());
   CHECK(loss.lost > 0);
   CHECK(loss.kept == observer->store().size());
-  // The victim's own count is what was kept and lost together.
-  CHECK(observer->store().of(0, SYS_write).size() + loss.lost == 5'000);
+  // The victim's own count is what was kept and lost together; its exit and our markers may be
+  // among the lost.
+  const uint64_t both = observer->store().of(0, SYS_write).size() + loss.lost;
+  CHECK(both >= 5'000);
+  CHECK(both <= 5'006);
 }
 
 TEST_CASE("the same calls in a larger ring lose nothing") {
