@@ -62,14 +62,22 @@ bool path_fits(const CompiledRule& rule, std::string_view path, std::string_view
   return true;
 }
 
-// Whether the rule would have hit this record, as far as the record tells. Flags of the call
-// (created, synchronous) are taken as given when the rule's other parts fit: a call that only they
-// decide about was seen by the same filter as its neighbours.
+// FBX_KEY_* as far as the record tells them.
+uint32_t known_flags(const Event& event) {
+  uint32_t flags = 0;
+  if (event.flags & observe::kSync) flags |= FBX_KEY_SYNC;
+  if (event.flags & observe::kCreated) flags |= FBX_KEY_CREATES;
+  if (event.on == observe::FdKind::kUnix && event.peer >= 0) flags |= FBX_KEY_OWNED;
+  return flags;
+}
+
+// Whether the rule would have hit this record. Where flags decide that the record does not tell, it
+// does not count: such a call was seen by the same filter as its neighbours.
 bool would_hit(const CompiledRule& rule, const Event& event, const observe::EventStore& store) {
   for (uint32_t i = 0; i < rule.abi.parts_used; ++i) {
     const fbx_rule_part& part = rule.abi.parts[i];
     if (!(part.calls[event.nr / 64] >> (event.nr % 64) & 1)) continue;
-    if (part.flags != 0) continue;
+    if (part.flags & ~known_flags(event)) continue;
     if (!(part.kinds >> static_cast<uint32_t>(event.on) & 1)) continue;
     if (rule.abi.to_kind == FBX_TO_SERVICE && rule.abi.to_service != event.peer) continue;
     return path_fits(rule, store.string(event.path), store.string(event.opened_as));

@@ -333,12 +333,14 @@ void MainInjector::note_bypasses() {
 Status MainInjector::collect() {
   if (!join_) return {};
   const uint64_t settled = now_ns();
+  // Held calls first: one that is let go in between shows in both, one taken last might in neither.
+  const std::vector<Decision> held = supervisor_->held();
   std::vector<Decision> decisions = supervisor_->take_decisions();
   std::vector<Passed> passed = supervisor_->take_passed();
   collect_kernel_decisions(decisions);
   for (const Decision& decision : decisions) note(decision);
   join_->add(std::move(decisions), std::move(passed));
-  for (const Escape& escape : join_->run(join_rules(), supervisor_->held(), settled))
+  for (const Escape& escape : join_->run(join_rules(), held, settled))
     add_escape(escape.rule, escape.text);
   count_rules();
   note_bypasses();

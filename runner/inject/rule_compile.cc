@@ -25,6 +25,7 @@ std::vector<std::string> words_of(const plan::Service& service, const std::strin
 
 // msync and sync have no descriptor, but what they are about is files.
 bool about_a_file(const abi::Syscall& call) {
+  if (call.families & FBX_F_OPEN) return false;  // open_by_handle_at's descriptor is a mount
   return call.arg(FBX_ARG_FD) >= 0 || call.name == "msync" || call.name == "sync";
 }
 

@@ -247,11 +247,20 @@ World::~World() {
 }
 
 std::unique_ptr<Service> World::start(int16_t service, std::function<int(const Line&)> body) {
+  return born(service, seccomp_program(injector->birth_needs(service).supervised), body);
+}
+
+std::unique_ptr<Service> World::start_unfiltered(int16_t service,
+                                                 std::function<int(const Line&)> body) {
+  return born(service, {}, body);
+}
+
+std::unique_ptr<Service> World::born(int16_t service, const std::vector<sock_filter>& program,
+                                     const std::function<int(const Line&)>& body) {
   int to[2], from[2];
   if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) give_up("pipe2");
   void* page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   auto* shared = new (page) Shared;
-  const auto program = seccomp_program(injector->birth_needs(service).supervised);
   const pid_t pid = clone_into(Run::get().leaf(static_cast<size_t>(service)));
   if (pid == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);

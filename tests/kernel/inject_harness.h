@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "runner/inject/main_injector.h"
+#include "runner/inject/seccomp_filter.h"
 #include "runner/observe/bpf_observer.h"
 
 namespace fbx::inject::testing {
@@ -61,6 +62,9 @@ class World {
   // Runs `body` as a process of that service; its value is the exit status.
   std::unique_ptr<Service> start(int16_t service, std::function<int(const Line&)> body);
 
+  // The same without the filter that the service needs: what it does reaches no supervisor.
+  std::unique_ptr<Service> start_unfiltered(int16_t service, std::function<int(const Line&)> body);
+
   // deny(errno) on a keyword of a service; fill in the rest before install().
   [[nodiscard]] static model::RuleSpec deny(uint32_t service, const std::string& keyword, int errnum);
   [[nodiscard]] static model::RuleSpec delay(uint32_t service, const std::string& keyword, int64_t ms);
@@ -76,6 +80,10 @@ class World {
   plan::Plan plan;
   std::unique_ptr<observe::BpfObserver> observer;
   std::unique_ptr<MainInjector> injector;
+
+ private:
+  std::unique_ptr<Service> born(int16_t service, const std::vector<sock_filter>& program,
+                                const std::function<int(const Line&)>& body);
 };
 
 // "12 escaped: …" of a rule, for messages.

@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -378,6 +379,39 @@ TEST_CASE("a dial that blocks is delayed, and the peer is told by its socket") {
     CHECK(entry.hand == Hand::kSeccomp);
     CHECK(entry.escapes.empty());
     CHECK(entry.fired == 1);
+  }
+}
+
+TEST_CASE("a dial of a service's unix socket that the hand can't decide is an escape") {
+  World world({{"connect"}});
+  const std::string path = scratch_dir() + "/inventory.sock";
+  sockaddr_un at{};
+  at.sun_family = AF_UNIX;
+  strcpy(at.sun_path, path.c_str());
+  auto inventory = world.start(1, [&](const Line& line) {
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 || listen(fd, 8) != 0) return 1;
+    line.say('r');
+    line.hear();
+    return 0;
+  });
+  REQUIRE(inventory->hear() == 'r');
+  auto orders = world.start(0, [&](const Line& line) {
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    line.hear();
+    return connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0 ? 0 : errno;
+  });
+  REQUIRE(world.install({World::deny(0, "connect", ECONNREFUSED)}));
+  orders->say('g');
+  const int error = orders->wait();
+  const RuleEntry& rule = world.collect()[0];
+  CAPTURE(show(rule));
+  if (error == 0) {
+    CHECK(rule.escapes.size() == 1);
+  } else {
+    CHECK(error == ECONNREFUSED);
+    CHECK(rule.fired == 1);
+    CHECK(rule.escapes.empty());
   }
 }
 

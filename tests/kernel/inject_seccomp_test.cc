@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <thread>
@@ -280,6 +281,83 @@ TEST_CASE("a rule that the plan did not announce is refused, not ignored") {
   REQUIRE_FALSE(s);
   CHECK(s.error().text().find("without the filter") != std::string::npos);
   CHECK(world.collect().empty());
+}
+
+TEST_CASE("a process that no filter reaches is found out") {
+  World world({{"write"}});
+  auto service = world.start_unfiltered(0, [](const Line& line) {
+    const int file = open_file("unfiltered");
+    line.hear();
+    return write(file, "x", 1) == 1 ? 0 : 1;
+  });
+  REQUIRE(world.install({World::deny(0, "write", EIO)}));
+  service->say('g');
+  CHECK(service->wait() == 0);
+  const RuleEntry& rule = world.collect()[0];
+  CHECK(rule.fired == 0);
+  REQUIRE(rule.escapes.size() == 1);
+  CHECK(rule.escapes[0] == "orders: write of " + scratch_dir() +
+                               "/unfiltered was not seen by the hand that should decide about it");
+}
+
+TEST_CASE("calls by io_uring and in another architecture's numbers are found out") {
+  World world({{"write"}});
+  auto service = world.start(0, [](const Line& line) {
+    line.hear();
+#if defined(__x86_64__)
+    long id = 20;  // getpid of i386; writev of x86-64
+    asm volatile("int $0x80" : "+a"(id) : : "memory");
+#endif
+    char parameters[256] = {};
+    syscall(SYS_io_uring_setup, 4, parameters);
+    return 0;
+  });
+  REQUIRE(world.install({World::deny(0, "write", EIO)}));
+  service->say('g');
+  CHECK(service->wait() == 0);
+  const RuleEntry& rule = world.collect()[0];
+  CAPTURE(show(rule));
+  CHECK(rule.matched == 0);
+  CHECK(rule.escapes.size() >= 1);
+  bool uring = false;
+  for (const std::string& escape : rule.escapes) uring |= escape.find("io_uring") != std::string::npos;
+  CHECK(uring);
+}
+
+TEST_CASE("installs and lifts under load leave no call half-way") {
+  World world({{"write"}});
+  auto service = world.start(0, [](const Line& line) {
+    const int file = open_file("load");
+    line.say('r');
+    std::atomic<bool> stop{false};
+    std::atomic<int> odd{0};
+    auto work = [&] {
+      while (!stop)
+        if (const int error = result(pwrite(file, "x", 1, 0)); error != 0 && error != EIO) odd++;
+    };
+    std::thread a(work), b(work);
+    line.hear();
+    stop = true;
+    a.join();
+    b.join();
+    return odd ? 1 : 0;
+  });
+  REQUIRE(service->hear() == 'r');
+  for (uint32_t i = 1; i <= 500; ++i) {
+    REQUIRE(world.install({World::deny(0, "write", EIO)}, i));
+    if (i % 50 == 0) world.collect();
+    REQUIRE(world.lift(i));
+  }
+  service->say('s');
+  CHECK(service->wait() == 0);
+  uint64_t fired = 0, escapes = 0;
+  for (const RuleEntry& rule : world.collect()) {
+    fired += rule.fired;
+    escapes += rule.escapes.size();
+    if (!rule.escapes.empty()) MESSAGE(show(rule));
+  }
+  CHECK(escapes == 0);
+  CHECK(fired == world.decided(0, "write").size());
 }
 
 TEST_CASE("delaying a dial that does not block is an escape, not a held event loop") {

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which hand for what, and what a rule becomes, without root.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "bpf/abi/tables.h"
+#include "runner/inject/choose.h"
+#include "runner/inject/rule_compile.h"
+#include "runner/inject/seccomp_filter.h"
+
+using namespace fbx;
+using namespace fbx::inject;
+
+namespace {
+
+Capabilities everything() {
+  const Capability yes{.works = true, .why = {}, .remedy = {}};
+  return {.cgroup = yes, .unix_dials = yes, .packets = yes, .sockets = yes, .resets = yes, .seccomp = yes};
+}
+
+Capability no(const std::string& why) { return {.works = false, .why = why, .remedy = {}}; }
+
+plan::Plan two_services() {
+  plan::Plan plan;
+  for (const char* name : {"orders", "inventory"}) {
+    plan::Service service;
+    service.name = name;
+    service.interfaces.push_back({.name = "main", .protocol = plan::Protocol::kTcp, .port = 5432, .path = {}});
+    service.ops.push_back({.name = "persist", .syscalls = {"write", "fsync"}, .path = "/data/**"});
+    plan.services.push_back(std::move(service));
+  }
+  plan.tests.emplace_back();
+  return plan;
+}
+
+plan::Need need(plan::Need::Kind kind, int service, const std::string& syscall,
+                const std::string& mode = "") {
+  plan::Need out;
+  out.kind = kind;
+  out.service = service;
+  out.syscall = syscall;
+  out.mode = mode;
+  return out;
+}
+
+using Kind = plan::Need::Kind;
+
+struct Row {
+  const char* what;
+  std::vector<plan::Need> needs;
+  std::vector<Hand> hands;
+  const char* supervised;  // of service 0: a call that must be, "" = no filter
+};
+
+TEST_CASE("each need has its hand") {
+  const Row rows[] = {
+      {"deny of connect", {need(Kind::kDeny, 0, "connect")}, {Hand::kCgroup}, ""},
+      {"delay of connect", {need(Kind::kDelay, 0, "connect")}, {Hand::kSeccomp}, "connect"},
+      {"both: one hand orders them",
+       {need(Kind::kDeny, 0, "connect"), need(Kind::kDelay, 0, "connect")},
+       {Hand::kSeccomp, Hand::kSeccomp},
+       "connect"},
+      {"of different services",
+       {need(Kind::kDeny, 0, "connect"), need(Kind::kDelay, 1, "connect")},
+       {Hand::kCgroup, Hand::kSeccomp},
+       ""},
+      {"write", {need(Kind::kDeny, 0, "write")}, {Hand::kSeccomp}, "pwritev2"},
+      {"fsync counts synchronous writes", {need(Kind::kDeny, 0, "fsync")}, {Hand::kSeccomp}, "write"},
+      {"an op", {need(Kind::kDeny, 0, "persist")}, {Hand::kSeccomp}, "fdatasync"},
+      {"partition", {need(Kind::kPartition, -1, "", "refuse")}, {Hand::kCgroup}, ""},
+      {"no need", {}, {}, ""},
+  };
+  for (const Row& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.tests[0].needs = row.needs;
+    const auto chosen = choose(plan, 0, everything());
+    REQUIRE(chosen);
+    CHECK(chosen->needs == row.hands);
+    const auto& supervised = chosen->services[0].supervised;
+    if (!*row.supervised) {
+      CHECK(supervised.empty());
+    } else {
+      const auto nr = static_cast<uint16_t>(abi::find_syscall(row.supervised)->nr());
+      CHECK(std::binary_search(supervised.begin(), supervised.end(), nr));
+    }
+  }
+}
+
+struct RefusalRow {
+  const char* what;
+  plan::Need need;
+  const char* inject;
+  Capability Capabilities::* missing;
+  const char* code;
+};
+
+TEST_CASE("what no hand can do is refused by name") {
+  const RefusalRow rows[] = {
+      {"no seccomp", need(Kind::kDeny, 0, "write"), "auto", &Capabilities::seccomp, "no-hand"},
+      {"no packets", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::packets, "no-hand"},
+      {"no iterators", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::sockets, "no-hand"},
+      {"close", need(Kind::kDeny, 0, "close"), "auto", nullptr, "no-hand"},
+      {"accept", need(Kind::kDeny, 0, "accept"), "auto", nullptr, "no-hand"},
+      {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},
+      {"a hand that is not there", need(Kind::kDeny, 0, "write"), "shim", nullptr, "not-built"},
+      {"a hand that can't", need(Kind::kDeny, 0, "write"), "cgroup", nullptr, "no-hand"},
+      {"a hand that can't delay", need(Kind::kDelay, 0, "fsync"), "cgroup", nullptr, "no-hand"},
+  };
+  for (const RefusalRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.services[0].inject = row.inject;
+    plan.tests[0].needs = {row.need};
+    Capabilities can = everything();
+    if (row.missing) can.*row.missing = no("the kernel said no");
+    const auto chosen = choose(plan, 0, can);
+    REQUIRE_FALSE(chosen);
+    REQUIRE(chosen.error().size() >= 1);
+    CHECK(chosen.error()[0].code == row.code);
+    CHECK_FALSE(chosen.error()[0].what.empty());
+  }
+}
+
+TEST_CASE("without the cgroup hook the supervisor denies dials") {
+  plan::Plan plan = two_services();
+  plan.tests[0].needs = {need(Kind::kDeny, 0, "connect")};
+  Capabilities can = everything();
+  can.cgroup = no("no");
+  const auto chosen = choose(plan, 0, can);
+  REQUIRE(chosen);
+  CHECK(chosen->needs[0] == Hand::kSeccomp);
+}
+
+model::RuleSpec spec(const std::string& keyword) {
+  model::RuleSpec out;
+  out.keyword = keyword;
+  out.errnum = 5;
+  out.display = keyword + "=deny(\"EIO\")";
+  return out;
+}
+
+bool hits(const CompiledRule& rule, const char* call, uint32_t kind, uint32_t flags = 0) {
+  fbx_key key{};
+  key.nr = static_cast<uint32_t>(abi::find_syscall(call)->nr());
+  key.kind = kind;
+  key.flags = flags;
+  for (uint32_t i = 0; i < rule.abi.parts_used; ++i) {
+    const fbx_rule_part& part = rule.abi.parts[i];
+    if (part.calls[key.nr / 64] >> (key.nr % 64) & 1 && part.kinds >> kind & 1 &&
+        (part.flags & flags) == part.flags)
+      return true;
+  }
+  return false;
+}
+
+struct HitRow {
+  const char* keyword;
+  const char* on;
+  const char* path;
+  const char* call;
+  uint32_t kind;
+  uint32_t flags;
+  bool hit;
+};
+
+TEST_CASE("a keyword hits what the language says") {
+  const HitRow rows[] = {
+      {"write", "", "", "write", FBX_KIND_FILE, 0, true},
+      {"write", "", "", "write", FBX_KIND_STREAM, 0, false},
+      {"write", "", "", "write", FBX_KIND_PIPE, 0, false},
+      {"write", "", "", "write", FBX_KIND_SHM, 0, false},
+      {"write", "", "/dev/shm/*", "write", FBX_KIND_SHM, 0, true},
+      {"write", "", "", "sendfile", FBX_KIND_FILE, 0, true},
+      {"write", "socket", "", "write", FBX_KIND_STREAM, 0, true},
+      {"write", "any", "", "write", FBX_KIND_TTY, 0, true},
+      {"pwrite64", "", "", "write", FBX_KIND_FILE, 0, false},
+      {"pwrite64", "", "", "pwrite64", FBX_KIND_FILE, 0, true},
+      {"fsync", "", "", "fdatasync", FBX_KIND_FILE, 0, true},
+      {"fsync", "", "", "write", FBX_KIND_FILE, 0, false},
+      {"fsync", "", "", "write", FBX_KIND_FILE, FBX_KEY_SYNC, true},
+      {"open", "", "", "openat2", FBX_KIND_NONE, 0, true},
+      {"openat", "", "", "creat", FBX_KIND_NONE, 0, true},
+      {"send", "", "", "write", FBX_KIND_STREAM, 0, true},
+      {"send", "", "", "write", FBX_KIND_FILE, 0, false},
+      {"send", "udp", "", "sendto", FBX_KIND_STREAM, 0, false},
+      {"connect", "", "", "connect", FBX_KIND_STREAM, 0, true},
+      {"connect", "", "", "connect", FBX_KIND_UDP, 0, false},
+      {"connect", "", "", "connect", FBX_KIND_UNIX, 0, false},
+      {"connect", "", "", "connect", FBX_KIND_UNIX, FBX_KEY_OWNED, true},
+      {"space", "", "", "open", FBX_KIND_NONE, 0, false},
+      {"space", "", "", "open", FBX_KIND_NONE, FBX_KEY_CREATES, true},
+      {"space", "", "", "ftruncate", FBX_KIND_FILE, FBX_KEY_GROWS, true},
+      {"space", "", "", "mkdir", FBX_KIND_NONE, 0, true},
+      {"unlink", "", "", "unlinkat", FBX_KIND_NONE, 0, true},
+      {"persist", "", "", "fsync", FBX_KIND_FILE, 0, true},
+  };
+  const plan::Plan plan = two_services();
+  for (const HitRow& row : rows) {
+    CAPTURE(row.keyword);
+    CAPTURE(row.on);
+    CAPTURE(row.call);
+    CAPTURE(row.kind);
+    model::RuleSpec s = spec(row.keyword);
+    s.on = row.on;
+    s.path = row.path;
+    const auto rule = compile_rule(s, plan, 0, 1);
+    REQUIRE(rule);
+    CHECK(hits(*rule, row.call, row.kind, row.flags) == row.hit);
+  }
+}
+
+TEST_CASE("rules that can't be carried out are errors that name them") {
+  const plan::Plan plan = two_services();
+  std::vector<model::RuleSpec> bad;
+  for (const char* keyword : {"close", "accept", "exit", "nothing"}) bad.push_back(spec(keyword));
+  bad.push_back(spec("fsync"));
+  bad.back().sticky = true;
+  bad.push_back(spec("write"));
+  bad.back().max_fires = 1ull << 30;
+  bad.push_back(spec("connect"));
+  bad.back().to = "example.org:80";
+  bad.push_back(spec("open"));
+  bad.back().on = "socket";
+  for (const model::RuleSpec& s : bad) {
+    CAPTURE(s.display);
+    CHECK_FALSE(compile_rule(s, plan, 0, 1));
+  }
+}
+
+struct ToRow {
+  const char* to;
+  uint32_t kind;
+  int32_t service;
+  uint32_t door;
+};
+
+TEST_CASE("to= names a service, an interface or an address") {
+  const ToRow rows[] = {{"inventory", FBX_TO_SERVICE, 1, 0},
+                        {"inventory.main", FBX_TO_SERVICE, 1, 5432},
+                        {"127.0.0.1:80", FBX_TO_ADDRESS, 0, 80},
+                        {"[::1]:81", FBX_TO_ADDRESS, 0, 81},
+                        {"localhost:82", FBX_TO_LOOPBACK, 0, 82}};
+  const plan::Plan plan = two_services();
+  for (const ToRow& row : rows) {
+    CAPTURE(row.to);
+    model::RuleSpec s = spec("connect");
+    s.to = row.to;
+    const auto rule = compile_rule(s, plan, 0, 1);
+    REQUIRE(rule);
+    CHECK(rule->abi.to_kind == row.kind);
+    CHECK(rule->abi.to_service == row.service);
+    CHECK(rule->abi.to_door == row.door);
+  }
+}
+
+TEST_CASE("the filter is empty for nothing, and every jump in it is short") {
+  CHECK(seccomp_program({}).empty());
+  CHECK_FALSE(seccomp_program({}, true).empty());
+  std::vector<uint16_t> all;
+  for (const abi::Syscall& row : abi::kSyscalls)
+    if (row.nr() >= 0) all.push_back(static_cast<uint16_t>(row.nr()));
+  const auto program = seccomp_program(all);
+  CHECK(program.size() < 4096);
+  for (const sock_filter& one : program) {
+    CHECK(one.jt <= 1);
+    CHECK(one.jf <= 1);
+  }
+}
+
+}  // namespace
