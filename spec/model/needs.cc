@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/model/needs.h"
+
+#include <algorithm>
+#include <set>
+
+#include "bpf/abi/tables.h"
+#include "spec/model/builtins.h"
+#include "spec/model/objects.h"
+
+namespace fbx::model {
+
+namespace {
+
+namespace core = starlark::core;
+using starlark::Kind;
+
+class NeedsFinder {
+ public:
+  NeedsFinder(Knowledge& knowledge, plan::Test& test)
+      : knowledge_(knowledge), plan_(*knowledge.context().plan), test_(test) {}
+
+  void find(Value entry, const std::vector<Value>& args) {
+    todo_.push_back(entry);
+    todo_.insert(todo_.end(), args.begin(), args.end());
+    reach();
+    if (starlark::is_kind(entry, Kind::builtin) &&
+        starlark::builtin_of(entry) == &cell_builtin()) {
+      assumption(starlark::host_as<AssumptionObject>(args[1])->index());
+    }
+    for (const FunctionAt& at : functions_) scan(at);
+    finish();
+  }
+
+ private:
+  // ---- what can be reached
+
+  void reach() {
+    while (!todo_.empty()) {
+      const Value v = todo_.back();
+      todo_.pop_back();
+      if (!v.valid() || !v.is_object() || !seen_.insert(v.bits()).second) continue;
+      visit(v);
+    }
+  }
+
+  void visit(Value v) {
+    switch (starlark::kind_of(v)) {
+      case Kind::list:
+      case Kind::tuple:
+        for (const Value item : starlark::elements(v)) todo_.push_back(item);
+        break;
+      case Kind::dict:
+      case Kind::set: {
+        size_t cursor = 0;
+        Value key, item;
+        while (starlark::next_entry(v, cursor, key, item)) {
+          todo_.push_back(key);
+          todo_.push_back(item);
+        }
+        break;
+      }
+      case Kind::structure:
+        for (const Keyword& field : starlark::fields(v)) todo_.push_back(field.value);
+        break;
+      case Kind::function: {
+        const auto view = starlark::view_function(v);
+        todo_.insert(todo_.end(), view.defaults.begin(), view.defaults.end());
+        for (const Value cell : view.cells) todo_.push_back(starlark::cell_value(cell));
+        function({view.module, view.core});
+        break;
+      }
+      case Kind::builtin: loose(*starlark::builtin_of(v)); break;
+      case Kind::host:
+        if (const auto* a = starlark::host_as<AssumptionObject>(v)) assumptions_.insert(a->index());
+        break;
+      default: break;
+    }
+  }
+
+  void function(const FunctionAt& at) {
+    if (!known_functions_.insert(at.function).second) return;
+    functions_.push_back(at);
+    for (const auto& name : core::globals_of(*at.function)) {
+      todo_.push_back(at.module->global(name));
+    }
+    for (const auto& key : core::made_by(*at.function)) {
+      function({at.module, at.module->program().core().find(key)});
+    }
+  }
+
+  // A built-in as a value: it may be called anywhere, with anything.
+  void loose(const starlark::Builtin& builtin) {
+    const Signature* signature = signature_of(builtin);
+    if (signature == nullptr) return;
+    const std::string_view name = signature->name;
+    if (name.starts_with("fault")) any_fault();
+    if (name.starts_with("partition") || name == "isolate") any_partition();
+    if (name.starts_with("assert_never") || name.starts_with("assert_eventually") ||
+        name.starts_with("trace")) {
+      observe_.insert("*");
+    }
+  }
+
+  void any_fault() {
+    add(plan::Need::Kind::kDeny, -1, "*");
+    add(plan::Need::Kind::kDelay, -1, "*");
+    observe_.insert("*");
+  }
+  void any_partition() {
+    partition("refuse");
+    partition("drop");
+  }
+
+  // ---- what the reached code does
+
+  void scan(const FunctionAt& at) {
+    for (const core::Instr& instr : at.function->code) {
+      const bool call = instr.op == core::Op::call;
+      for (uint32_t i = call && instr.name == core::kNone ? 1 : 0; i < instr.count; ++i) {
+        const core::Operand& operand = at.function->operands[instr.first + i];
+        if (operand.kind != core::OperandKind::predeclared) continue;
+        const Value v = knowledge_.operand(at, operand);
+        if (is_known(v) && starlark::is_kind(v, Kind::builtin)) loose(*starlark::builtin_of(v));
+      }
+      if (call) look_at(knowledge_.call(at, instr));
+    }
+  }
+
+  void look_at(const CallSite& site) {
+    if (site.signature == nullptr) return;
+    Bound b;
+    // A call with a mistake fails before it does anything.
+    if (bind(*site.signature, Given{site.args, site.kwargs, site.open}, knowledge_.context(), b)) {
+      return;
+    }
+    const std::string_view name = site.signature->name;
+    if (site.signature->extra == Extra::kFaults) return fault(b);
+    if (name == "partition" || name == "partition_start" || name == "isolate") {
+      return cut(*site.signature, b);
+    }
+    if (name == "assert_never" || name == "assert_eventually") return filter(*site.signature, b);
+    if (name == "trace" || name == "trace_start") return trace(b);
+  }
+
+  static Value named(const Signature& signature, const Bound& b, std::string_view param) {
+    for (size_t i = 0; i < signature.params.size(); ++i) {
+      if (signature.params[i].name == param) return b.values[i];
+    }
+    return Value();
+  }
+
+  void fault(const Bound& b) {
+    const Value target = b.values.empty() ? Value() : b.values[0];
+    const bool known = target.valid() && is_known(target);
+    const auto* assumed = known ? starlark::host_as<AssumptionObject>(target) : nullptr;
+    if (assumed != nullptr) return assumption(assumed->index());
+    std::vector<int> services = {-1};
+    if (known) {
+      const auto all = services_arg(b, 0);
+      services.assign(all.begin(), all.end());
+    } else {
+      for (const uint32_t index : assumptions_) assumption(index);
+    }
+    for (const int service : services) {
+      for (const Keyword& rule : b.extra) {
+        const std::string keyword(starlark::to_string_view(rule.name));
+        if (is_known(rule.value)) {
+          action(service, keyword, starlark::host_as<ActionObject>(rule.value)->action);
+        } else {
+          add(plan::Need::Kind::kDeny, service, keyword);
+          add(plan::Need::Kind::kDelay, service, keyword);
+          watch(service, keyword);
+        }
+      }
+      if (b.open) {
+        add(plan::Need::Kind::kDeny, service, "*");
+        add(plan::Need::Kind::kDelay, service, "*");
+        observe_.insert("*");
+      }
+    }
+  }
+
+  void assumption(uint32_t index) {
+    const plan::Assumption& a = plan_.assumptions[index];
+    for (const uint32_t included : a.includes) assumption(included);
+    for (const auto& f : a.faults) action(static_cast<int>(f.service), f.keyword, f.action);
+  }
+
+  void action(int service, const std::string& keyword, const plan::Action& action) {
+    if (action.kind == plan::Action::Kind::kDeny) add(plan::Need::Kind::kDeny, service, keyword);
+    if (action.delay_ns != 0) add(plan::Need::Kind::kDelay, service, keyword);
+    watch(service, keyword);
+  }
+
+  void cut(const Signature& signature, const Bound& b) {
+    const Value mode = named(signature, b, "mode");
+    const bool known = !mode.valid() || is_known(mode);
+    if (!known || b.open) return any_partition();
+    partition(mode.valid() ? std::string(starlark::to_string_view(mode)) : "refuse");
+  }
+
+  void partition(const std::string& mode) {
+    plan::Need need;
+    need.kind = plan::Need::Kind::kPartition;
+    need.mode = mode;
+    need.place = test_.place;
+    needs_.push_back(std::move(need));
+    observe_.insert("connect");
+  }
+
+  void filter(const Signature& signature, const Bound& b) {
+    const Value call = named(signature, b, "syscall");
+    const Value op = named(signature, b, "op");
+    if (call.valid() && is_known(call) && !b.open) {
+      std::string keyword(starlark::to_string_view(call));
+      if (keyword.starts_with("=")) keyword.erase(0, 1);
+      watch(-1, keyword);
+    } else if (op.valid() && is_known(op) && !b.open) {
+      watch(-1, std::string(starlark::to_string_view(op)));
+    } else {
+      observe_.insert("*");
+    }
+  }
+
+  void trace(const Bound& b) {
+    if (!b.has(1) || !is_known(b.values[1]) || b.open) {
+      observe_.insert("*");
+      return;
+    }
+    for (const std::string& keyword : strings_of(b.values[1])) watch(-1, keyword);
+  }
+
+  // A keyword as what is seen: a family by its own name, an op by its calls.
+  void watch(int service, const std::string& keyword) {
+    if (const auto* family = abi::find_family(keyword)) {
+      observe_.insert(std::string(family->name));
+    } else if (abi::find_syscall(keyword) != nullptr) {
+      observe_.insert(keyword);
+    } else {
+      watch_op(service, keyword);
+    }
+  }
+
+  void watch_op(int service, const std::string& name) {
+    bool found = false;
+    for (size_t s = 0; s < plan_.services.size(); ++s) {
+      if (service >= 0 && s != static_cast<size_t>(service)) continue;
+      for (const plan::Op& op : plan_.services[s].ops) {
+        if (op.name != name) continue;
+        found = true;
+        for (const std::string& call : op.syscalls) watch(service, call);
+      }
+    }
+    if (!found) observe_.insert("*");
+  }
+
+  // ---- the result
+
+  void add(plan::Need::Kind kind, int service, const std::string& keyword) {
+    plan::Need need;
+    need.kind = kind;
+    need.service = service;
+    need.syscall = keyword;
+    need.place = test_.place;
+    needs_.push_back(std::move(need));
+  }
+
+  void finish() {
+    const auto key = [](const plan::Need& n) {
+      return std::tie(n.kind, n.service, n.syscall, n.mode);
+    };
+    std::sort(needs_.begin(), needs_.end(),
+              [&](const auto& a, const auto& b) { return key(a) < key(b); });
+    needs_.erase(std::unique(needs_.begin(), needs_.end()), needs_.end());
+    test_.needs = std::move(needs_);
+    if (observe_.contains("*")) observe_ = {"*"};
+    test_.observe.assign(observe_.begin(), observe_.end());
+  }
+
+  Knowledge& knowledge_;
+  const plan::Plan& plan_;
+  plan::Test& test_;
+  std::vector<Value> todo_;
+  std::set<uint64_t> seen_;
+  std::set<const core::Function*> known_functions_;
+  std::vector<FunctionAt> functions_;
+  std::set<uint32_t> assumptions_;
+  std::vector<plan::Need> needs_;
+  std::set<std::string> observe_;
+};
+
+}  // namespace
+
+void find_needs(Knowledge& knowledge, Value entry, const std::vector<Value>& args,
+                plan::Test& test) {
+  NeedsFinder(knowledge, test).find(entry, args);
+}
+
+}  // namespace fbx::model

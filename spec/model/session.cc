@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "spec/model/session.h"
+
+#include <deque>
+
+#include "spec/model/dialect.h"
+#include "spec/model/host.h"
+#include "spec/model/objects.h"
+#include "spec/model/thaw.h"
+#include "spec/starlark/values.h"
+#include "spec/starlark/vm.h"
+
+namespace fbx::model {
+
+namespace {
+
+using starlark::Fiber;
+using starlark::Value;
+
+constexpr size_t kLongestResult = 4096;
+
+class VmSession final : public Session {
+ public:
+  VmSession(const plan::Plan& plan, const SessionOptions& options)
+      : plan_(plan), heap_(options.memory_budget_bytes), predeclared_(predeclared(heap_)) {
+    host_.plan = &plan;
+    host_.body = &body_;
+    environment_.host = &host_;
+    environment_.limits.steps = options.step_budget;
+    environment_.print = [this](Fiber& fiber, std::string_view line) {
+      prints_.push_back({to_place(fiber.place()), std::string(line)});
+    };
+  }
+
+  Status begin(size_t test) {
+    Thawing thawing(plan_, heap_, predeclared_);
+    const plan::Test& t = plan_.tests[test];
+    const bool globals = thawing.globals();
+    const Value entry = globals ? thawing.value(t.entry) : Value();
+    std::vector<Value> args;
+    for (const plan::ValueRef arg : t.args) {
+      if (entry.valid()) args.push_back(thawing.value(arg));
+    }
+    if (!thawing.problem().empty()) {
+      return fail("loading the values of test " + t.name + ": " + thawing.problem());
+    }
+    fiber_.emplace(heap_, environment_);
+    fiber_->start(entry, args);
+    return {};
+  }
+
+  Turn next() override {
+    if (fiber_->state() == Fiber::State::ready) fiber_->resume();
+    if (!prints_.empty()) return print();
+    if (fiber_->state() == Fiber::State::suspended) {
+      token_.reset(static_cast<EffectToken*>(fiber_->take_token().release()));
+      return request(to_place(token_->place), token_->effect);
+    }
+    return finished();
+  }
+
+  void resume(Response response) override {
+    if (printing_) {
+      printing_ = false;
+      return;
+    }
+    if (token_ == nullptr) return;  // the answer to what cancel() dropped
+    const auto token = std::move(token_);
+    if (auto* failure = std::get_if<Fail>(&response)) {
+      fiber_->resume_error(failed(std::move(failure->message)));
+    } else if (auto* step = std::get_if<StepResult>(&response)) {
+      answer(*token, std::move(*step));
+    } else {
+      fiber_->resume(Value::none());
+    }
+  }
+
+  void cancel(std::string reason) override {
+    if (cancelled_) return;
+    cancelled_ = true;
+    token_.reset();
+    printing_ = false;
+    starlark::Error why;
+    why.code = starlark::Code::cancelled;
+    why.message = std::move(reason);
+    fiber_->cancel(std::move(why));
+  }
+
+ private:
+  struct Printed {
+    Place place;
+    std::string text;
+  };
+
+  Request request(const Place& place, Effect effect) {
+    return Request{++requests_, place, std::move(effect)};
+  }
+
+  Turn print() {
+    const Printed printed = std::move(prints_.front());
+    prints_.pop_front();
+    printing_ = true;
+    return request(printed.place, Print{printed.text});
+  }
+
+  static starlark::Error failed(std::string message) {
+    starlark::Error error;
+    error.message = std::move(message);
+    error.payload = std::make_shared<AssertionPayload>();
+    return error;
+  }
+
+  void answer(const EffectToken& token, StepResult step) {
+    using Gives = EffectToken::Gives;
+    if (token.gives == Gives::kLine) {
+      if (!step.ok) {
+        fiber_->resume_error(failed("send(): " + (step.error.empty() ? "no answer" : step.error)));
+      } else {
+        fiber_->resume(heap_.string(step.body));
+      }
+      return;
+    }
+    const auto kind = token.gives == Gives::kHttp ? ResponseObject::Kind::kHttp
+                                                  : ResponseObject::Kind::kExchange;
+    fiber_->resume(heap_.make_host<ResponseObject>(kind, std::move(step)));
+  }
+
+  Finished finished() const {
+    Finished out;
+    out.asserted = body_.asserted;
+    if (fiber_->state() == Fiber::State::done) {
+      starlark::Writer writer(kLongestResult);
+      writer.repr(fiber_->result());
+      out.result = writer.text();
+      return out;
+    }
+    const starlark::Error& error = fiber_->error();
+    out.how = Finished::How::kError;
+    out.message = error.message;
+    if (!error.hint.empty()) out.message += " (" + error.hint + ")";
+    for (const std::string& also : error.also) out.message += "; also: " + also;
+    if (const auto* payload = dynamic_cast<const AssertionPayload*>(error.payload.get())) {
+      out.how = Finished::How::kFailed;
+      out.actual = payload->actual;
+      out.expected = payload->expected;
+    } else if (error.code == starlark::Code::fail) {
+      out.how = Finished::How::kFailed;
+    } else if (error.code == starlark::Code::cancelled) {
+      out.how = Finished::How::kCancelled;
+    }
+    for (const starlark::TraceEntry& entry : error.trace) {
+      out.traceback.push_back({entry.function, to_place(entry.place)});
+    }
+    return out;
+  }
+
+  const plan::Plan& plan_;
+  starlark::Heap heap_;
+  starlark::Predeclared predeclared_;
+  BodyState body_;
+  Host host_;
+  starlark::Environment environment_;
+  std::optional<Fiber> fiber_;
+  std::unique_ptr<EffectToken> token_;
+  std::deque<Printed> prints_;
+  uint64_t requests_ = 0;
+  bool printing_ = false;
+  bool cancelled_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Session>> Session::start(const plan::Plan& plan, size_t test,
+                                                const SessionOptions& options) {
+  auto session = std::make_unique<VmSession>(plan, options);
+  if (Status begun = session->begin(test); !begun) return std::unexpected(begun.error());
+  return session;
+}
+
+}  // namespace fbx::model
