@@ -50,11 +50,13 @@ class Program {
   const core::Module& core() const { return core_; }
   const Lowered* lowered(std::string_view key) const;  // null if there is no such function
 
+  struct Image;  // every function's bytecode and constants
+
  private:
   friend class Module;
+  friend class Heap;
   Program();
   core::Module core_;
-  struct Image;  // every function's bytecode and constants
   std::unique_ptr<Image> image_;
 };
 
@@ -80,6 +82,7 @@ class Module {
 
   // for the VM: globals first, then predeclared ones
   Value* slots() { return slots_; }
+  const std::string& slot_name(std::size_t i) const;
   Heap& heap() { return *heap_; }
 
  private:

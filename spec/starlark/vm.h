@@ -62,6 +62,9 @@ class Fiber {
   State cancel(Error why);
   bool unwinding() const;
 
+  // Every suspension is Code::effect from now on.
+  void forbid_effects();
+
   // From another thread: the next poll raises Code::cancelled with this text. Sticky until raised.
   void interrupt() { interrupt_.store(true, std::memory_order_relaxed); }
 
