@@ -154,14 +154,17 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
   const auto found = seen_.find(k);
   if (found == seen_.end()) return;
   std::deque<Seen>& queue = found->second;
+  bool counted = false;
   while (!queue.empty() && queue.front().entered_ns <= event.end_ns) {
     const Seen first = std::move(queue.front());
     queue.pop_front();
-    if (*seen && first.decided)
+    // A pass before it may be a left-over of a record that was looked at before rules were active.
+    if (counted && first.decided)
       for (uint32_t rule : first.decision.matched)
         escapes_.push_back({rule, call_name(event.nr) +
                                       " was interrupted by a signal and restarted: it counted twice"});
     *seen = true;
+    counted |= first.decided && !first.decision.matched.empty();
     if (first.decided) apply(event, first.decision, rules);
   }
   if (queue.empty()) seen_.erase(found);

@@ -108,8 +108,10 @@ void Supervisor::publish(int16_t service, std::shared_ptr<const ActiveSet> set) 
   const std::lock_guard lock(mutex_);
   // What passed just before may reach the observer's eyes just after.
   if (set)
-    for (const auto& [tid, call] : idle_)
-      if (call.service == service) passed_.push_back(call);
+    std::erase_if(idle_, [&](const auto& one) {
+      if (one.second.service == service) passed_.push_back(one.second);
+      return one.second.service == service;
+    });
   services_[service].set = std::move(set);
 }
 

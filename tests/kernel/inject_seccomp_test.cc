@@ -83,6 +83,7 @@ TEST_CASE("fsync, open and paths are denied where they are meant, and nowhere el
   auto service = world.start(0, [](const Line& line) {
     const int log = open_file("x.log"), wal = open_file("x.wal"), sync = open_file("s", O_DSYNC);
     if (chdir(scratch_dir().c_str()) != 0) return 90;
+    line.say('r');
     line.hear();
     if (result(fsync(log)) != EIO || result(fdatasync(log)) != EIO) return 1;
     if (result(write(sync, "x", 1)) != EIO) return 2;  // O_DSYNC: a write that syncs
@@ -100,6 +101,7 @@ TEST_CASE("fsync, open and paths are denied where they are meant, and nowhere el
   wal.path = scratch_dir() + "/*.wal";
   auto opened = World::deny(0, "open", EMFILE);
   opened.path = "/tmp/**.wal";
+  REQUIRE(service->hear() == 'r');
   REQUIRE(world.install({World::deny(0, "fsync", EIO), wal, opened}));
   service->say('g');
   CHECK(service->wait() == 0);
