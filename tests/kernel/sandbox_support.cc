@@ -11,7 +11,6 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <set>
 #include <sstream>
 
@@ -122,8 +121,11 @@ std::string ScratchFolder::write(const std::string& name, const std::string& tex
 }
 
 std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
+  // By operator<<: a file of /proc can fail in the middle, when its process ends.
+  const std::ifstream file(path);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 std::vector<std::string> run_groups_of(pid_t pid) {
