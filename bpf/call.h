@@ -75,9 +75,14 @@ static __always_inline void naming__end(const struct fbx_service *service,
   __sync_fetch_and_add(&epoch->busy, -1);
 }
 
+// The functions with external linkage below are verified once, not at each call; hence the tests for
+// NULL and the addresses that travel as numbers. What they return says nothing.
+
 // Kind, flags and name of a descriptor's file. Sockets make the record one of a socket call.
-static __noinline void call__of_file(struct file *file, const struct fbx_service *service,
-                                     struct fbx_open_call *open, struct fbx_scratch *scratch) {
+__noinline int call__of_file(uint64_t file_address, const struct fbx_service *service,
+                             struct fbx_open_call *open, struct fbx_scratch *scratch) {
+  struct file *file = (struct file *)file_address;
+  if (!file || !service || !open || !scratch) return 0;
   struct fbx_call *record = &open->record.call;
   struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
   struct inode *inode = BPF_CORE_READ(file, f_inode);
@@ -91,19 +96,20 @@ static __noinline void call__of_file(struct file *file, const struct fbx_service
   record->kind = place.kind;
   if (place.kind == FBX_KIND_SOCKET) {
     open->is_sock = 1;
-    record->kind = sock__fill(file, &open->record.sock, scratch, service);
-    return;
+    record->kind = sock__fill(file_address, &open->record.sock, scratch, service);
+    return 0;
   }
-  if (place.kind == FBX_KIND_PIPE || place.kind == FBX_KIND_OTHER) return;
+  if (place.kind == FBX_KIND_PIPE || place.kind == FBX_KIND_OTHER) return 0;
   if (!BPF_CORE_READ(dentry, d_hash.pprev)) record->flags |= FBX_SAW_UNHASHED;
   uint32_t flags = 0;
   record->strings[FBX_STRING_FILE] = place__string(&place, scratch, service, &flags);
   record->flags |= flags;
+  return 0;
 }
 
 // Where a relative path begins: the working directory, or the directory behind a descriptor.
 #define FBX_AT_FDCWD (-100)
-static __noinline uint64_t call__base(int dirfd, const struct fbx_service *service,
+static __always_inline uint64_t call__base(int dirfd, const struct fbx_service *service,
                                       struct fbx_scratch *scratch) {
   struct task_struct *task = bpf_get_current_task_btf();
   struct dentry *dentry;
@@ -127,23 +133,24 @@ static __noinline uint64_t call__base(int dirfd, const struct fbx_service *servi
 
 // A path argument and, when it is relative, its base. Read at the begin when it is there, else at
 // the end, when the kernel has read it too.
-static __noinline void call__of_path(uint64_t address, int dirfd, uint32_t which,
-                                     const struct fbx_service *service,
-                                     struct fbx_open_call *open) {
+__noinline int call__of_path(uint64_t address, int dirfd, uint32_t which,
+                             const struct fbx_service *service, struct fbx_open_call *open) {
+  if (!service || !open) return 0;
   struct fbx_call *record = &open->record.call;
   struct fbx_scratch *scratch =
       scratch__get(open->at_end ? FBX_SCRATCH_EXIT : FBX_SCRATCH_ENTER);
   uint32_t arg = which ? FBX_STRING_ARG2 : FBX_STRING_ARG;
   uint32_t base = which ? FBX_STRING_BASE2 : FBX_STRING_BASE;
-  if (!scratch || record->strings[arg]) return;
+  if (!scratch || record->strings[arg]) return 0;
   uint32_t unread = 0;
   record->strings[arg] = string__of_user(scratch, service, address, &unread);
   if (unread) {
     record->flags |= FBX_SAW_NO_PATH;
-    return;
+    return 0;
   }
   record->flags &= ~FBX_SAW_NO_PATH;
   if (scratch->bytes[0] != '/') record->strings[base] = call__base(dirfd, service, scratch);
+  return 0;
 }
 
 static __always_inline uint64_t call__arg(const struct fbx_call *record, uint32_t position) {
@@ -165,20 +172,20 @@ static __always_inline void call__of_paths(const volatile struct fbx_shape *shap
 }
 
 // The address a call names. The length stands behind the pointer in every call that has one.
-static __noinline void call__of_sockaddr(const volatile struct fbx_shape *shape,
-                                         const struct fbx_service *service,
-                                         struct fbx_open_call *open, struct fbx_scratch *scratch) {
+__noinline int call__of_sockaddr(uint32_t position, const struct fbx_service *service,
+                                 struct fbx_open_call *open, struct fbx_scratch *scratch) {
+  if (!service || !open || !scratch) return 0;
   struct fbx_call *record = &open->record.call;
   struct fbx_sock *sock = &open->record.sock;
-  uint64_t address = call__arg(record, shape->sockaddr);
-  if (!address || !open->is_sock) return;
-  uint32_t len = call__arg(record, shape->sockaddr + 1);
+  uint64_t address = call__arg(record, position);
+  if (!address || !open->is_sock) return 0;
+  uint32_t len = call__arg(record, position + 1);
   uint32_t unread = 0;
   struct fbx_endpoint end = {};
   uint64_t name = sockaddr__read(address, len, &end, scratch, service, &unread);
   if (unread) {
     record->flags |= FBX_SAW_NO_PATH;
-    return;
+    return 0;
   }
   record->flags &= ~FBX_SAW_NO_PATH;
   if (name) sock->unix_name = name;
@@ -186,6 +193,7 @@ static __noinline void call__of_sockaddr(const volatile struct fbx_shape *shape,
     sock->local = end;
   else if (end.port && !sock->remote.port)
     sock->remote = end;
+  return 0;
 }
 
 static __always_inline uint32_t call__creates(const struct fbx_call *record,
@@ -202,9 +210,26 @@ static __always_inline void call__socketcall_args(uint64_t address, uint64_t arg
   for (int i = 0; i < 6; i++) args[i] = words[i];
 }
 
+// What the arguments refer to: descriptor, paths, address.
+__noinline int call__describe(uint32_t nr, const struct fbx_service *service,
+                              struct fbx_open_call *open, struct fbx_scratch *scratch) {
+  if (!service || !open || !scratch) return 0;
+  const volatile struct fbx_shape *shape = &fbx_shapes[nr & (FBX_NR_LIMIT - 1)];
+  struct fbx_call *record = &open->record.call;
+  if (shape->fd) {
+    record->fd = (int)call__arg(record, shape->fd);
+    struct file *file = fd__file(record->fd);
+    if (file) call__of_file((uint64_t)file, service, open, scratch);
+  }
+  if (shape->path) call__of_paths(shape, service, open);
+  if (shape->sockaddr) call__of_sockaddr(shape->sockaddr, service, open, scratch);
+  if (shape->rw_flags && (call__arg(record, shape->rw_flags) & (FBX_RWF_DSYNC | FBX_RWF_SYNC)))
+    record->flags |= FBX_SAW_SYNC;
+  return 0;
+}
+
 // Everything that can be known before the call runs.
 static __always_inline void call__begin(const struct pt_regs *regs, const struct fbx_call_id *call,
-                                        const volatile struct fbx_shape *shape,
                                         const struct fbx_service *service,
                                         struct fbx_open_call *open, struct fbx_scratch *scratch,
                                         uint32_t saw) {
@@ -227,17 +252,8 @@ static __always_inline void call__begin(const struct pt_regs *regs, const struct
   else
     regs__args(regs, record->args);
   bpf_probe_read_kernel(record->comm, sizeof(record->comm), &task->group_leader->comm);
-  if (shape->fd) {
-    record->fd = (int)call__arg(record, shape->fd);
-    struct file *file = fd__file(record->fd);
-    if (file) call__of_file(file, service, open, scratch);
-  }
-  if (shape->path) call__of_paths(shape, service, open);
-  if (shape->sockaddr) call__of_sockaddr(shape, service, open, scratch);
-  if (shape->rw_flags && (call__arg(record, shape->rw_flags) & (FBX_RWF_DSYNC | FBX_RWF_SYNC)))
-    record->flags |= FBX_SAW_SYNC;
+  call__describe(call->nr, service, open, scratch);
 }
-
 static __always_inline void call__hand_over(const struct fbx_service *service,
                                             struct fbx_open_call *open, long ret) {
   struct fbx_call *record = &open->record.call;
@@ -251,36 +267,37 @@ static __always_inline void call__hand_over(const struct fbx_service *service,
 
 // What only the end can tell: the new descriptor, both ends of a connection just made, arguments
 // that were not there at the begin.
-static __always_inline void call__learn_at_end(const volatile struct fbx_shape *shape,
-                                               const struct fbx_service *service,
-                                               struct fbx_open_call *open,
-                                               struct fbx_scratch *scratch, long ret) {
+__noinline int call__learn_at_end(uint32_t nr, const struct fbx_service *service,
+                                  struct fbx_open_call *open, struct fbx_scratch *scratch,
+                                  long ret) {
+  if (!service || !open || !scratch) return 0;
+  const volatile struct fbx_shape *shape = &fbx_shapes[nr & (FBX_NR_LIMIT - 1)];
   struct fbx_call *record = &open->record.call;
   open->at_end = 1;
   if (record->flags & FBX_SAW_NO_PATH) {
     if (shape->path) call__of_paths(shape, service, open);
-    if (shape->sockaddr) call__of_sockaddr(shape, service, open, scratch);
+    if (shape->sockaddr) call__of_sockaddr(shape->sockaddr, service, open, scratch);
   }
   if ((shape->traits & FBX_TRAIT_RETURNS_FD) && ret >= 0) {
     record->fd = (int)ret;
     record->flags &= ~(FBX_SAW_NONBLOCK | FBX_SAW_SYNC);
     struct file *file = fd__file(record->fd);
-    if (file) call__of_file(file, service, open, scratch);
+    if (file) call__of_file((uint64_t)file, service, open, scratch);
     if (shape->path && call__creates(record, shape)) record->flags |= FBX_SAW_CREATED;
   } else if (record->nr == fbx_nr_connect && open->is_sock) {
     struct file *file = fd__file(record->fd);
     struct fbx_endpoint dialled = open->record.sock.remote;
     uint64_t name = open->record.sock.unix_name;
-    if (file) record->kind = sock__fill(file, &open->record.sock, scratch, service);
+    if (file) record->kind = sock__fill((uint64_t)file, &open->record.sock, scratch, service);
     if (!open->record.sock.remote.port) open->record.sock.remote = dialled;
     if (!open->record.sock.unix_name) open->record.sock.unix_name = name;
   }
+  return 0;
 }
 
 #define FBX_RET_IS_RESTART(ret) ((ret) <= -512 && (ret) >= -516 && (ret) != -515)
 
 static __always_inline void call__end(const struct pt_regs *regs, const struct fbx_call_id *call,
-                                      const volatile struct fbx_shape *shape,
                                       const struct fbx_service *service, struct fbx_open_call *open,
                                       long ret) {
   struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_EXIT);
@@ -288,8 +305,8 @@ static __always_inline void call__end(const struct pt_regs *regs, const struct f
   struct fbx_call *record = &open->record.call;
   int begun = (open->seq & 1) && record->nr == call->nr &&
               open->generation == service->generation;
-  if (!begun) call__begin(regs, call, shape, service, open, scratch, 0);
-  call__learn_at_end(shape, service, open, scratch, ret);
+  if (!begun) call__begin(regs, call, service, open, scratch, 0);
+  call__learn_at_end(call->nr, service, open, scratch, ret);
   if (FBX_RET_IS_RESTART(ret)) {
     record->flags |= FBX_SAW_RESTART;
     if (open->restarts < 0xffff) open->restarts++;

@@ -67,7 +67,7 @@ int BPF_PROG(calls__on_enter, struct pt_regs *regs, long id) {
   if (!wanted) return 0;
   struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_ENTER);
   if (!scratch) return 0;
-  call__begin(regs, &call, shape, service, open, scratch, FBX_SAW_BEGIN);
+  call__begin(regs, &call, service, open, scratch, FBX_SAW_BEGIN);
   if (shape->traits & FBX_TRAIT_NO_RETURN) {
     call__hand_over(service, open, 0);
     return 0;
@@ -98,7 +98,7 @@ int BPF_PROG(calls__on_exit, struct pt_regs *regs, long ret) {
     shape = &fbx_shapes[call.nr & (FBX_NR_LIMIT - 1)];
     wanted = 1;
   }
-  if (wanted) call__end(regs, &call, shape, service, open, ret);
+  if (wanted) call__end(regs, &call, service, open, ret);
   if (naming) naming__end(service, open);
   return 0;
 }

@@ -57,9 +57,10 @@ static __always_inline uint64_t unix__name(struct sock *sk, struct sock *peer,
 }
 
 // Fills all of *out from the descriptor's file, which is a socket's. Gives FBX_KIND_*.
-static __always_inline uint32_t sock__fill(struct file *file, struct fbx_sock *out,
-                                           struct fbx_scratch *scratch,
-                                           const struct fbx_service *service) {
+__noinline int sock__fill(uint64_t file_address, struct fbx_sock *out, struct fbx_scratch *scratch,
+                          const struct fbx_service *service) {
+  struct file *file = (struct file *)file_address;
+  if (!file || !out || !scratch || !service) return FBX_KIND_SOCKET;
   struct socket *socket = BPF_CORE_READ(file, private_data);
   struct sock *sk = BPF_CORE_READ(socket, sk);
   if (!sk) return FBX_KIND_SOCKET;
