@@ -66,6 +66,9 @@ class Builder {
   Loader& loader_;
 };
 
+// The first line of a function's docstring, to show with its test.
+[[nodiscard]] std::string doc_line(starlark::Value fn);
+
 // The line of the statement at the spec's top level that the running call belongs to.
 [[nodiscard]] uint32_t statement_line(const starlark::Call& c);
 

@@ -15,6 +15,18 @@
 
 namespace fbx::model {
 
+std::string doc_line(starlark::Value fn) {
+  if (!starlark::is_kind(fn, starlark::Kind::function)) return "";
+  const std::string& doc = starlark::view_function(fn).core->doc;
+  const size_t begin = doc.find_first_not_of(" \t\r\n");
+  if (begin == std::string::npos) return "";
+  std::string line = doc.substr(begin, doc.find('\n', begin) - begin);
+  while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) {
+    line.pop_back();
+  }
+  return line;
+}
+
 namespace {
 
 using starlark::Call;
@@ -34,22 +46,10 @@ std::string function_name(Value fn) {
   return view.core->name == "lambda" ? "" : view.core->name;
 }
 
-std::string first_line(Value fn) {
-  if (!starlark::is_kind(fn, starlark::Kind::function)) return "";
-  const std::string& doc = starlark::view_function(fn).core->doc;
-  const size_t begin = doc.find_first_not_of(" \t\r\n");
-  if (begin == std::string::npos) return "";
-  std::string line = doc.substr(begin, doc.find('\n', begin) - begin);
-  while (!line.empty() && (line.back() == ' ' || line.back() == '\r' || line.back() == '\t')) {
-    line.pop_back();
-  }
-  return line;
-}
-
 Builder::Registered registered(Call& c, std::string name, Value fn) {
   Builder::Registered out;
   out.test.name = std::move(name);
-  out.test.doc = first_line(fn);
+  out.test.doc = doc_line(fn);
   out.test.place = to_place(c.place());
   out.entry = fn;
   out.line = statement_line(c);

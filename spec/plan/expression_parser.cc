@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/plan/expression_parser.h"
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 #include <locale>
@@ -110,7 +111,13 @@ bool ExpressionParser::small_integer(int64_t& out) {
 
 bool ExpressionParser::parse_into(ValueRef into) {
   Value out;
+  const size_t before = reader_.image_.values.size();
   bool ok = value_into(out, 0);
+  const size_t after = reader_.image_.values.size();
+  reader_.lines_.resize(after);
+  std::fill(reader_.lines_.begin() + static_cast<std::ptrdiff_t>(before), reader_.lines_.end(),
+            place_.line);
+  reader_.lines_[into] = place_.line;
   skip_space();
   if (ok && !rest_.empty()) ok = fail("want the end");
   if (ok) reader_.image_.values[into] = std::move(out);

@@ -234,7 +234,7 @@ void PlanReader::function(const TomlNode& table, AnchorCounter& anchors) {
 }
 
 void PlanReader::values() {
-  value_reader_.emplace(out_.plan.image, diagnostics_);
+  value_reader_.emplace(out_.plan.image, out_.places.values, diagnostics_);
   const TomlNode* values = root_.find("values");
   if (values != nullptr) {
     for (const TomlMember& file : values->members) {

@@ -22,6 +22,7 @@ struct PlanPlaces {
   std::vector<Place> services;
   // One per module, one per function: the first line of its instructions.
   std::vector<std::vector<Place>> code;
+  std::vector<uint32_t> values;  // line of the value's text, by ValueRef; 0 = not known
   Place document;
 };
 

@@ -86,7 +86,9 @@ class ValueWriter {
 // Reads the tables of a plan into an image whose modules (files and functions) are there already.
 class ValueReader {
  public:
-  ValueReader(Image& image, Diagnostics& diagnostics) : image_(image), diagnostics_(diagnostics) {}
+  // `lines` gets the line at which each value is written.
+  ValueReader(Image& image, std::vector<uint32_t>& lines, Diagnostics& diagnostics)
+      : image_(image), lines_(lines), diagnostics_(diagnostics) {}
 
   // One entry of a [values] table. Names must be declared before anything is resolved.
   void declare(uint32_t module, const std::string& name, const std::string& text, Place place);
@@ -110,6 +112,7 @@ class ValueReader {
   void declare_own_functions();
 
   Image& image_;
+  std::vector<uint32_t>& lines_;
   Diagnostics& diagnostics_;
   std::map<Key, Entry> entries_;
 };
