@@ -11,14 +11,14 @@
 #include <optional>
 #include <set>
 
+#include "runner/inject/choose.h"
 #include "runner/report/json.h"
 #include "runner/report/reporter.h"
 #include "runner/report/run_verdict.h"
-#include "runner/run/choose.h"
 #include "runner/run/deadline.h"
 #include "runner/run/worker.h"
 #include "runner/service/binary.h"
-#include "runner/service/identity.h"
+#include "runner/service/service_set.h"
 
 namespace fbx::run {
 
@@ -157,9 +157,9 @@ std::optional<report::TestOutcome> Front::decided_before(const plan::Plan& plan,
         std::visit([](const auto& why) { return report::reason_of(why); }, *trouble_);
     return outcome_for(plan.tests[test], reason);
   }
-  const std::vector<Refusal> refusals = refusals_of(plan, test, machine_.capabilities());
-  if (refusals.empty()) return std::nullopt;
-  return outcome_for(plan.tests[test], report::reason_of(refusals.front()));
+  const auto assignment = inject::choose(plan, test, machine_.capabilities());
+  if (assignment) return std::nullopt;
+  return outcome_for(plan.tests[test], report::reason_of(assignment.error().front()));
 }
 
 std::optional<report::Verdict> Front::baseline_of(const plan::Plan& plan, size_t test) {

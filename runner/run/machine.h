@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "runner/inject/choose.h"
 #include "runner/inject/injector.h"
 #include "runner/observe/observer.h"
 #include "runner/sandbox/attempt.h"
@@ -22,6 +23,8 @@ class Machine {
   // Loads what seeing and breaking need and attaches it to the run's cgroup, for the whole run.
   // Refusals: needs-root, no-bpf.
   virtual sandbox::Attempt<void> open(const sandbox::RunGroup& group) = 0;
+  // What the hands can do here; after open().
+  [[nodiscard]] virtual const inject::Capabilities& capabilities() const = 0;
   virtual Result<std::unique_ptr<observe::Observer>> make_observer(
       const sandbox::WorkerContext& worker) = 0;
   // `observer` is the one that make_observer() gave, and outlives the injector.

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/inject/main_injector.h"
+#include "runner/inject/probe.h"
+#include "runner/observe/bpf_object.h"
+#include "runner/observe/bpf_observer.h"
+#include "runner/run/machine.h"
+
+namespace fbx::run {
+
+namespace {
+
+class RealMachine : public Machine {
+ public:
+  sandbox::Attempt<void> open(const sandbox::RunGroup& group) override {
+    auto object = observe::BpfObject::open();
+    if (!object) return std::unexpected(sandbox::Trouble(object.error()));
+    object_ = std::move(*object);
+    observe::BpfObserver::enable(*object_);
+    inject::enable_hands(*object_);
+    if (auto loaded = object_->load(); !loaded) {
+      return std::unexpected(sandbox::Trouble(loaded.error()));
+    }
+    if (auto attached = object_->attach(group.fd()); !attached) {
+      return std::unexpected(sandbox::Trouble(attached.error()));
+    }
+    capabilities_ = inject::probe_capabilities(*object_);
+    return {};
+  }
+
+  [[nodiscard]] const inject::Capabilities& capabilities() const override { return capabilities_; }
+
+  Result<std::unique_ptr<observe::Observer>> make_observer(
+      const sandbox::WorkerContext& worker) override {
+    auto made = observe::BpfObserver::create(*object_, static_cast<uint32_t>(worker.index));
+    if (!made) return std::unexpected(made.error());
+    return std::unique_ptr<observe::Observer>(std::move(*made));
+  }
+
+  Result<std::unique_ptr<inject::Injector>> make_injector(const sandbox::WorkerContext& worker,
+                                                          observe::Observer& observer) override {
+    auto made = inject::MainInjector::create({.object = object_.get(),
+                                              .worker = static_cast<uint32_t>(worker.index),
+                                              .observer = &observer,
+                                              .capabilities = capabilities_});
+    if (!made) return std::unexpected(made.error());
+    return std::unique_ptr<inject::Injector>(std::move(*made));
+  }
+
+ private:
+  std::unique_ptr<observe::BpfObject> object_;
+  inject::Capabilities capabilities_;
+};
+
+}  // namespace
+
+std::unique_ptr<Machine> real_machine() { return std::make_unique<RealMachine>(); }
+
+}  // namespace fbx::run
