@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// `fbx run` of the build that knows the language and the plan alone.
+#include <cstdio>
+
+#include "runner/cli/commands.h"
+
+namespace fbx::cli {
+
+int run_command(const Options&) {
+  std::fprintf(stderr, "fbx: this build compiles and checks; fbx run needs Linux and the full build\n");
+  return 1;
+}
+
+}  // namespace fbx::cli
