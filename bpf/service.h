@@ -77,10 +77,15 @@ static __always_inline void worker__count_unbuilt(uint32_t worker) {
   if (count) __sync_fetch_and_add(&count->unbuilt, 1);
 }
 
-// Wakes the reader only when enough has gathered.
+// Wakes the reader when what has gathered passes a multiple of wake_at (a power of two), not at each
+// record beyond it: a wake-up costs microseconds. The window is wide enough that records of several
+// processors can't all step over it.
+#define FBX_WAKE_WINDOW 4096
 static __always_inline uint64_t ring__wakeup(void *ring, const struct fbx_service *service) {
-  return bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA) >= service->wake_at ? BPF_RB_FORCE_WAKEUP
-                                                                        : BPF_RB_NO_WAKEUP;
+  uint64_t gathered = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
+  uint64_t beyond = gathered & (service->wake_at - 1);
+  return gathered >= service->wake_at && beyond < FBX_WAKE_WINDOW ? BPF_RB_FORCE_WAKEUP
+                                                                  : BPF_RB_NO_WAKEUP;
 }
 
 static __always_inline void head__fill(struct fbx_head *head, uint16_t kind, uint16_t size,

@@ -34,7 +34,7 @@ struct fbx_service {
   int16_t service;
   uint16_t flags;
   uint32_t generation;  // of the test: FBX_GENERATION(worker, n)
-  uint32_t wake_at;     // bytes in the ring at which its reader is woken
+  uint32_t wake_at;     // bytes in the ring at which its reader is woken; a power of two
   uint64_t interest[FBX_INTEREST_WORDS];  // bit = native syscall number
 };
 
