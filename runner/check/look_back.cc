@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "runner/check/counting.h"
 #include "runner/check/timeline.h"
 
 namespace fbx::check {
@@ -14,12 +15,6 @@ namespace {
 using How = Judged::How;
 using observe::Event;
 using observe::EventStore;
-
-// A call that seccomp denied has no begin of its own.
-uint64_t begin_of(const Event& event) {
-  const bool unknown = event.begin_ns == 0 || (event.flags & observe::kBeginUnknown) != 0;
-  return unknown ? event.end_ns : event.begin_ns;
-}
 
 bool in_window(const Event& event, uint64_t window_ns) {
   if (event.type != observe::EventType::kSyscall || has_effects(event))
@@ -32,109 +27,15 @@ uint64_t latest_of(const Event& event) {
   return std::max(event.end_ns, event.begin_ns);
 }
 
-enum class Count { kCounted, kListed, kIgnored };
-
-// Does this call count for the look-back? The table of LANGUAGE section 7.
-Count count(const CompiledFilter& filter, model::LookBack::Kind kind, const Event& event) {
-  const bool never = kind == model::LookBack::Kind::kNever;
-  const Fate end = fate(event);
-  if (end == Fate::kInFlight && !has_effects(event)) return Count::kIgnored;
-  if (!filter.names_outcome() || filter.ok() == true) {
-    if (end == Fate::kSuccess) return Count::kCounted;
-    if (end == Fate::kInFlight) return never ? Count::kCounted : Count::kIgnored;
-    return filter.ok() == true ? Count::kIgnored : Count::kListed;
-  }
-  if (filter.ok() == false) return end == Fate::kFailure ? Count::kCounted : Count::kIgnored;
-  return Count::kCounted;
-}
-
-struct Counted {
-  std::vector<uint64_t> counted, listed, unsure;
-};
-
-Counted count_all(const CompiledFilter& filter, model::LookBack::Kind kind,
-                  const EventStore& store, const LookBacks::Matches& matches) {
-  Counted out;
-  for (const uint64_t seq : matches.sure) {
-    const Count how = count(filter, kind, store.at(seq));
-    if (how == Count::kCounted) out.counted.push_back(seq);
-    if (how == Count::kListed) out.listed.push_back(seq);
-  }
-  for (const uint64_t seq : matches.unsure)
-    if (count(filter, kind, store.at(seq)) == Count::kCounted) out.unsure.push_back(seq);
-  return out;
-}
-
-std::string who(const plan::Plan& plan, const Event& event) {
-  return column_of(plan, event) + ": ";
-}
-
-std::string and_more(size_t all) {
-  return all > 1 ? " (and " + std::to_string(all - 1) + " more)" : "";
-}
-
 std::string name_of(const model::LookBack& what) {
   const bool never = what.kind == model::LookBack::Kind::kNever;
   return std::string(never ? "assert_never(" : "assert_eventually(") + what.filter.display + ")";
 }
 
-// The first call that the filter could see and nobody recorded, as "inventory's fsync".
-std::optional<std::string> unwatched(const CompiledFilter& filter, const Seen& seen) {
-  for (size_t i = 0; i < seen.plan->services.size(); ++i) {
-    if (filter.service() && *filter.service() != i) continue;
-    const auto watched =
-        std::find_if(seen.watch->services.begin(), seen.watch->services.end(),
-                     [i](const auto& w) { return w.index == static_cast<int16_t>(i); });
-    for (const uint16_t nr : filter.syscalls()) {
-      const bool recorded =
-          watched != seen.watch->services.end() &&
-          std::binary_search(watched->syscalls.begin(), watched->syscalls.end(), nr);
-      if (!recorded) return seen.plan->services[i].name + "'s " + syscall_name(nr);
-    }
-  }
-  return std::nullopt;
-}
-
-struct Doubtful {
-  std::string code, text, remedy;
-};
-
-// Why nothing may be concluded from what is not there; unset = it may.
-std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const Seen& seen,
-                                            const Counted& found) {
-  if (const auto missing = unwatched(filter, seen))
-    return Doubtful{"not-watched", *missing + " was not recorded", ""};
-  if (!seen.loss.exact())
-    return Doubtful{"events-lost",
-                    std::to_string(std::max<uint64_t>(seen.loss.lost, 1)) + " of " +
-                        std::to_string(seen.loss.written) + " records were lost",
-                    "run fewer tests at once (-j), or watch fewer calls"};
-  if (!seen.barrier.exact)
-    return Doubtful{"inexact-barrier", "what has just happened is not all known: " + seen.barrier.why,
-                    "run it again"};
-  if (!found.unsure.empty()) {
-    const Event& event = seen.store->at(found.unsure.front());
-    return Doubtful{"undecided-event",
-                    "whether this event matches can't be told: " + who(*seen.plan, event) +
-                        describe(*seen.plan, *seen.store, event) + and_more(found.unsure.size()),
-                    ""};
-  }
-  return std::nullopt;
-}
-
 std::string listed_text(const Seen& seen, const Counted& found) {
   if (found.listed.empty()) return "";
   const Event& first = seen.store->at(found.listed.front());
-  return "; not counted, because it failed: " + who(*seen.plan, first) +
-         describe(*seen.plan, *seen.store, first) + and_more(found.listed.size());
-}
-
-Judged open_question(const std::string& code, const std::string& text) {
-  Judged judged;
-  judged.how = How::kInconclusive;
-  judged.code = code;
-  judged.text = text;
-  return judged;
+  return "; not counted, because it failed: " + event_text(seen, first) + and_more(found.listed.size());
 }
 
 Judged broken_never(const model::LookBack& what, const Seen& seen, const Counted& found) {
@@ -143,7 +44,7 @@ Judged broken_never(const model::LookBack& what, const Seen& seen, const Counted
   judged.code = "assertion";
   judged.event = found.counted.front();
   const Event& event = seen.store->at(judged.event);
-  const std::string happened = who(*seen.plan, event) + describe(*seen.plan, *seen.store, event);
+  const std::string happened = event_text(seen, event);
   judged.text = name_of(what) + " did not hold: " + happened + and_more(found.counted.size());
   judged.actual = happened + and_more(found.counted.size());
   judged.expected = "no such event";
@@ -252,7 +153,7 @@ Evaluation LookBacks::evaluate(const model::LookBack& what, const Place& place, 
     out.settled = !found.counted.empty();
     if (out.settled) {
       if (never) out.judged = broken_never(what, seen, found);
-    } else if (const auto doubt = doubt_about_absence(*filter, seen, found)) {
+    } else if (const auto doubt = doubt_about_absence(*filter, seen, found.unsure)) {
       out.judged = open_question(doubt->code, name_of(what) + " can't be judged: " + doubt->text);
       out.judged.remedy = doubt->remedy;
     } else if (!never) {

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runner/check/counting.h"
+
+#include <algorithm>
+
+#include "runner/check/timeline.h"
+
+namespace fbx::check {
+
+using observe::Event;
+using observe::EventStore;
+
+namespace {
+
+enum class Count { kCounted, kListed, kIgnored };
+
+// Does this call count for the look-back? The table of LANGUAGE section 7.
+Count count(const CompiledFilter& filter, model::LookBack::Kind kind, const Event& event) {
+  const bool never = kind == model::LookBack::Kind::kNever;
+  const Fate end = fate(event);
+  if (end == Fate::kInFlight && !has_effects(event)) return Count::kIgnored;
+  if (!filter.names_outcome() || filter.ok() == true) {
+    if (end == Fate::kSuccess) return Count::kCounted;
+    if (end == Fate::kInFlight) return never ? Count::kCounted : Count::kIgnored;
+    return filter.ok() == true ? Count::kIgnored : Count::kListed;
+  }
+  if (filter.ok() == false) return end == Fate::kFailure ? Count::kCounted : Count::kIgnored;
+  return Count::kCounted;
+}
+
+// The first call that the filter could see and nobody recorded, as "inventory's fsync".
+std::optional<std::string> unwatched(const CompiledFilter& filter, const Seen& seen) {
+  for (size_t i = 0; i < seen.plan->services.size(); ++i) {
+    if (filter.service() && *filter.service() != i) continue;
+    const auto watched =
+        std::find_if(seen.watch->services.begin(), seen.watch->services.end(),
+                     [i](const auto& w) { return w.index == static_cast<int16_t>(i); });
+    for (const uint16_t nr : filter.syscalls()) {
+      const bool recorded =
+          watched != seen.watch->services.end() &&
+          std::binary_search(watched->syscalls.begin(), watched->syscalls.end(), nr);
+      if (!recorded) return seen.plan->services[i].name + "'s " + syscall_name(nr);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Counted count_all(const CompiledFilter& filter, model::LookBack::Kind kind,
+                  const EventStore& store, const LookBacks::Matches& matches) {
+  Counted out;
+  for (const uint64_t seq : matches.sure) {
+    const Count how = count(filter, kind, store.at(seq));
+    if (how == Count::kCounted) out.counted.push_back(seq);
+    if (how == Count::kListed) out.listed.push_back(seq);
+  }
+  for (const uint64_t seq : matches.unsure)
+    if (count(filter, kind, store.at(seq)) == Count::kCounted) out.unsure.push_back(seq);
+  return out;
+}
+
+std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const Seen& seen,
+                                            const std::vector<uint64_t>& unsure) {
+  if (const auto missing = unwatched(filter, seen))
+    return Doubtful{"not-watched", *missing + " was not recorded", ""};
+  if (!seen.loss.exact())
+    return Doubtful{"events-lost",
+                    std::to_string(std::max<uint64_t>(seen.loss.lost, 1)) + " of " +
+                        std::to_string(seen.loss.written) + " records were lost",
+                    "run fewer tests at once (-j), or watch fewer calls"};
+  if (!seen.barrier.exact)
+    return Doubtful{"inexact-barrier", "what has just happened is not all known: " + seen.barrier.why,
+                    "run it again"};
+  if (!unsure.empty()) {
+    const Event& event = seen.store->at(unsure.front());
+    return Doubtful{"undecided-event",
+                    "whether this event matches can't be told: " + event_text(seen, event) + and_more(unsure.size()),
+                    ""};
+  }
+  return std::nullopt;
+}
+
+Judged open_question(const std::string& code, const std::string& text) {
+  Judged judged;
+  judged.how = Judged::How::kInconclusive;
+  judged.code = code;
+  judged.text = text;
+  return judged;
+}
+
+std::string event_text(const Seen& seen, const Event& event) {
+  return column_of(*seen.plan, event) + ": " + describe(*seen.plan, *seen.store, event);
+}
+
+std::string and_more(size_t all) {
+  return all > 1 ? " (and " + std::to_string(all - 1) + " more)" : "";
+}
+
+// A call that seccomp denied has no begin of its own.
+uint64_t begin_of(const Event& event) {
+  const bool unknown = event.begin_ns == 0 || (event.flags & observe::kBeginUnknown) != 0;
+  return unknown ? event.end_ns : event.begin_ns;
+}
+
+}  // namespace fbx::check
