@@ -25,9 +25,9 @@
 static __always_inline struct file *fd__file(int fd) {
   struct task_struct *task = bpf_get_current_task_btf();
   if (fd < 0) return 0;
-  struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-  if ((unsigned int)fd >= BPF_CORE_READ(table, max_fds)) return 0;
-  struct file **files = BPF_CORE_READ(table, fd);
+  struct fdtable *table = task->files->fdt;
+  if ((unsigned int)fd >= table->max_fds) return 0;
+  struct file **files = table->fd;
   struct file *file = 0;
   bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
   return file;

@@ -60,7 +60,7 @@ static __always_inline void place__key(const struct fbx_place *place, struct fbx
   __builtin_memset(key, 0, sizeof(*key));
   key->dentry = (uint64_t)place->dentry;
   key->mnt = (uint64_t)place->mnt;
-  key->root = (uint64_t)BPF_CORE_READ(task, fs, root.dentry);
+  key->root = (uint64_t)task->fs->root.dentry;
   key->inode = (uint64_t)place->inode;
   struct dentry *dentry = place->dentry;
   bpf_probe_read_kernel(&key->name_hash, 8, &dentry->d_name);
@@ -73,8 +73,8 @@ static __always_inline uint64_t place__walk(const struct fbx_place *place,
   struct task_struct *task = bpf_get_current_task_btf();
   struct fbx_walk walk = {.dentry = place->dentry,
                           .mnt = place->mnt,
-                          .root = BPF_CORE_READ(task, fs, root.dentry),
-                          .root_mnt = BPF_CORE_READ(task, fs, root.mnt),
+                          .root = task->fs->root.dentry,
+                          .root_mnt = task->fs->root.mnt,
                           .out = scratch->bytes};
   long steps = bpf_loop(FBX_WALK_STEPS, walk__step, &walk, 0);
   if (steps >= FBX_WALK_STEPS) walk.flags |= FBX_SAW_CUT;
