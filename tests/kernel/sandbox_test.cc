@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The sandbox on a real kernel, as root: what a process in it sees, and that nothing stays.
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <sys/stat.h>
 
 #include <doctest/doctest.h>
 
@@ -29,6 +32,10 @@ void expect_gone(Judge& judge, sandbox::Sandbox& place) {
   for (const std::string& line : place.destroy()) judge.expect(false, "left: " + line);
 }
 
+bool is_a_network(const std::string& name) {
+  return std::ranges::count(namespaces("net"), name) != 0;
+}
+
 const service::Identity kSomebody{12345, 12345, {12345}, "12345", "/"};
 
 }  // namespace
@@ -36,8 +43,6 @@ const service::Identity kSomebody{12345, 12345, {12345}, "12345", "/"};
 TEST_CASE("a test sees its own /tmp, /proc and network, and leaves nothing") {
   const ScratchFolder folder;
   folder.write("spec/data.txt", "from the host");
-  const size_t mounts = std::ranges::count(read_text("/proc/self/mountinfo"), '\n');
-  const auto networks = namespaces("net");
   in_worker([&](Judge& judge) {
     auto place = make_sandbox(judge, 1, with_spec(folder.path() + "/spec"));
     if (!place) return;
@@ -54,10 +59,12 @@ TEST_CASE("a test sees its own /tmp, /proc and network, and leaves nothing") {
                     "descriptors");
     judge.expect_eq(sh(judge, *place, "ls /proc/1/fd | tr '\\n' ' '"), "0 1 2 3 ",
                     "the guard's descriptors");
+    const std::string network = sh(judge, *place, "readlink /proc/1/ns/net | tr -d '\\n'");
+    judge.expect(is_a_network(network), "its network is there");
     expect_gone(judge, *place);
+    judge.expect(!is_a_network(network), "its network is gone");
   });
-  CHECK(std::ranges::count(read_text("/proc/self/mountinfo"), '\n') == mounts);
-  CHECK(namespaces("net") == networks);
+  CHECK(read_text("/proc/self/mountinfo").find(" fbx ") == std::string::npos);
   CHECK(run_groups_of(::getpid()).empty());
 }
 
@@ -177,6 +184,32 @@ TEST_CASE("a spec in the root folder is refused") {
     if (made) return;
     const auto* refusal = std::get_if<Refusal>(&made.error());
     judge.expect(refusal != nullptr && refusal->code == "spec-folder-root", "its code");
+  });
+}
+
+TEST_CASE("a folder that can't be below an overlay is refused by name") {
+  const ScratchFolder folder;
+  folder.write("spec/x.star", "");
+  in_worker([&](Judge& judge) {
+    // The kernel stacks two overlays and no third (FILESYSTEM_MAX_STACK_DEPTH).
+    if (::unshare(CLONE_NEWNS) != 0) return;
+    ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
+    const std::string spec = folder.path() + "/spec";
+    for (const std::string level : {"/one", "/two"}) {
+      const std::string layers = folder.path() + level;
+      std::filesystem::create_directory(layers);
+      ::mount("t", layers.c_str(), "tmpfs", 0, nullptr);
+      std::filesystem::create_directory(layers + "/up");
+      std::filesystem::create_directory(layers + "/work");
+      const std::string options =
+          "lowerdir=" + spec + ",upperdir=" + layers + "/up,workdir=" + layers + "/work";
+      judge.expect(::mount("o", spec.c_str(), "overlay", 0, options.c_str()) == 0, "stacking");
+    }
+    auto made = sandbox::Sandbox::create(judge.worker(), 1, with_spec(spec));
+    judge.expect(!made, "refused");
+    if (made) return;
+    const auto* refusal = std::get_if<Refusal>(&made.error());
+    judge.expect(refusal != nullptr && refusal->code == "no-overlay", sandbox::text(made.error()));
   });
 }
 
