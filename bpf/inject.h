@@ -65,7 +65,7 @@ struct fbx_unix_owners_map {
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 4096);
   __type(key, struct fbx_unix_key);
-  __type(value, uint64_t);
+  __type(value, struct fbx_unix_owner);
 };
 FBX_INJECT_MAP struct fbx_unix_owners_map fbx_unix_owners SEC(".maps");
 

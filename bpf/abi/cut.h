@@ -74,18 +74,26 @@ struct fbx_unix_end {
   uint32_t pad2;
 };
 
-// `fbx_unix_owners`: hash, bound name → who bound it, as of the last refresh.
+// `fbx_unix_owners`: hash, bound name → who bound it, as of the runner's last look. A name that is
+// not there is dialled without a decision, which the runner finds out from the record of the call.
 struct fbx_unix_key {
-  uint64_t netns_worker;  // the worker's number + 1: names are looked up within one test
-  uint32_t len;
-  char name[FBX_UNIX_NAME];
+  uint32_t worker;
+  uint32_t len;  // of an abstract name, its NUL included; 0 for a path
+  char name[FBX_UNIX_NAME];  // NUL-padded
+};
+
+struct fbx_unix_owner {
+  uint64_t cgroup;
+  uint32_t door;  // rule.h; 0 = no interface of the plan
+  uint32_t pad;
 };
 
 #ifndef __bpf__
 static_assert(sizeof(struct fbx_cut_count) == 40, "layout");
 static_assert(sizeof(struct fbx_tcp_end) == 64, "layout");
 static_assert(sizeof(struct fbx_unix_end) == 152, "layout");
-static_assert(sizeof(struct fbx_unix_key) == 120, "layout");
+static_assert(sizeof(struct fbx_unix_key) == 116, "layout");
+static_assert(sizeof(struct fbx_unix_owner) == 16, "layout");
 #endif
 
 #endif

@@ -57,6 +57,8 @@ Status MainInjector::begin_test(const TestInject& test) {
       if (service.interfaces[i].protocol == plan::Protocol::kUnix)
         peers_->unix_doors[service.interfaces[i].path] = FBX_DOOR_UNIX + static_cast<uint32_t>(i);
   partitions_ = std::make_unique<Partitions>(*maps_, *sockets_, leaves_);
+  partitions_->unix_dials = parts_.capabilities.unix_dials.works;
+  unix_names_ = std::make_unique<UnixNames>(*parts_.object, parts_.worker, *peers_);
   join_ = std::make_unique<DecisionJoin>(*test.store);
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
   return supervisor_->start();
@@ -126,7 +128,7 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     rules_.push_back(std::move(fresh[i]));
     log_.rules.push_back(std::move(entries[i]));
   }
-  Status s = {};
+  Status s = unix_names_->refresh();
   for (int16_t service : services)
     if (s) s = publish(service);
   const uint64_t now = now_ns();
@@ -148,6 +150,7 @@ Status MainInjector::install(const model::InstallPartition& cut) {
   entry.optional = cut.optional;
   entry.scope = cut.scope;
   entry.hand = Hand::kCgroup;
+  if (Status s = unix_names_->refresh(); !s) return s;
   if (Status s = partitions_->cut(index, cut); !s) return s;
   entry.installed_ns = now_ns();
   log_.rules.push_back(std::move(entry));
@@ -237,7 +240,7 @@ void MainInjector::collect_kernel_decisions(std::vector<Decision>& out) {
     __builtin_memcpy(addr, d.to.addr, sizeof addr);
     decision.peer = address_text(addr, d.to.port);
     decision.peer_service = d.peer;
-    decision.kind = FBX_KIND_STREAM;
+    if (d.to.port == 0) decision.peer = "a unix socket";
     if (d.decision != FBX_ACT_NONE && d.decision != FBX_DECIDED_CUT)
       decision.rule = static_cast<int32_t>(d.rule);
     const auto set = kernel_sets_.find({d.head.service, d.set});
@@ -330,6 +333,28 @@ void MainInjector::note_bypasses() {
   }
 }
 
+// The hook finds a unix socket's owner by its name; a dial that reached a service under another name
+// (relative, through a link, bound since the last look) shows only in its record.
+void MainInjector::check_unix_dials() {
+  observe::EventStore& store = *test_.store;
+  for (; next_dial_seq_ <= store.size(); ++next_dial_seq_) {
+    const observe::Event& event = store.at(next_dial_seq_);
+    if (event.type != observe::EventType::kSyscall || event.on != observe::FdKind::kUnix) continue;
+    if (event.peer < 0 || event.service < 0 || event.ret != 0) continue;
+    const abi::Syscall* row = abi::find_syscall(int{event.nr});
+    if (!row || row->name != "connect") continue;
+    for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+      const RuleEntry& entry = log_.rules[i];
+      if (entry.kind != RuleEntry::Kind::kPartition || event.begin_ns <= entry.installed_ns) continue;
+      if (entry.lifted_ns && event.end_ns >= entry.lifted_ns) continue;
+      if (partitions_->cuts(i, event.service, event.peer))
+        add_escape(i, test_.plan->services[static_cast<size_t>(event.service)].name +
+                          ": connect to " + std::string(store.string(event.peer_text)) +
+                          " was not seen by the hand that cuts the link");
+    }
+  }
+}
+
 Status MainInjector::collect() {
   if (!join_) return {};
   const uint64_t settled = now_ns();
@@ -344,6 +369,8 @@ Status MainInjector::collect() {
     add_escape(escape.rule, escape.text);
   count_rules();
   note_bypasses();
+  check_unix_dials();
+  if (Status s = unix_names_->refresh(); !s) return s;
   const std::vector<std::string> troubles = supervisor_->troubles();
   if (!troubles.empty()) return fail(troubles.front());
   return {};
@@ -358,6 +385,7 @@ Status MainInjector::end_test() {
   supervisor_.reset();
   partitions_.reset();
   join_.reset();
+  unix_names_.reset();
   peers_.reset();
   sockets_.reset();
   leaves_.clear();
@@ -365,6 +393,7 @@ Status MainInjector::end_test() {
   log_ = {};
   kernel_sets_.clear();
   next_counter_ = 0;
+  next_dial_seq_ = 1;
   assignment_ = {};
   return s;
 }

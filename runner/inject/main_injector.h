@@ -23,6 +23,7 @@
 #include "runner/inject/partitions.h"
 #include "runner/inject/peer_finder.h"
 #include "runner/inject/supervisor.h"
+#include "runner/inject/unix_names.h"
 #include "runner/observe/bpf_object.h"
 #include "runner/observe/observer.h"
 
@@ -72,6 +73,7 @@ class MainInjector : public Injector {
   void count_rules();
   void add_escape(uint32_t rule, const std::string& text);
   void note_bypasses();
+  void check_unix_dials();
   [[nodiscard]] std::vector<JoinRule> join_rules() const;
   [[nodiscard]] std::string peer_name(const Decision& decision) const;
 
@@ -83,6 +85,7 @@ class MainInjector : public Injector {
   std::map<int16_t, uint64_t> leaves_;
   std::unique_ptr<SocketList> sockets_;
   std::unique_ptr<PeerFinder> peers_;
+  std::unique_ptr<UnixNames> unix_names_;
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<DecisionJoin> join_;
@@ -92,6 +95,7 @@ class MainInjector : public Injector {
   // (service, generation) → rules by position, to read the kernel's masks by.
   std::map<std::pair<int16_t, uint32_t>, std::vector<uint32_t>> kernel_sets_;
   uint32_t next_counter_ = 0;
+  uint64_t next_dial_seq_ = 1;
 };
 
 }  // namespace fbx::inject

@@ -2,10 +2,13 @@
 #include "runner/inject/partitions.h"
 
 #include <arpa/inet.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
 #include <cstring>
+
+#include "runner/inject/peer_finder.h"
 
 namespace fbx::inject {
 namespace {
@@ -14,7 +17,6 @@ using model::InstallPartition;
 
 constexpr uint8_t kSynSent = 2;
 constexpr uint8_t kListen = 10;
-constexpr uint8_t kUnixListen = 10;
 constexpr uint64_t kResetBoundNs = 5'000'000'000;
 
 uint64_t now_ns() {
@@ -188,21 +190,41 @@ Status Partitions::reset_connections(Cut& cut) {
   }
 }
 
-// Unix sockets between the two sides are cut by no hand of this fbx yet: where there are any, say so.
+// Unix dials can be refused where the kernel has the hooks; a connection that stands, and packets
+// that should vanish silently, are cut by no hand of this fbx yet: where there are any, say so.
 Status Partitions::check_unix(const Cut& cut) const {
   const auto ends = sockets_.unix_sockets();
   if (!ends) return {};
+  std::map<std::string, uint64_t> owners;  // bound name → cgroup
+  for (const fbx_unix_end& end : *ends)
+    if (owns_its_name(end)) owners[bound_name(end)] = end.cgroup;
+  const bool can_refuse = unix_dials && cut.what.mode == InstallPartition::Mode::kRefuse;
   for (const fbx_unix_end& end : *ends) {
     for (const Direction& d : cut.directions) {
-      const bool connected = end.cgroup == leaves_.at(d.from) && end.peer_cgroup == leaves_.at(d.to);
-      const bool listens = end.cgroup == leaves_.at(d.to) && end.state == kUnixListen;
-      if (connected || listens)
+      const auto owner = end.name_len ? owners.find(bound_name(end)) : owners.end();
+      const bool named = owner != owners.end() && owner->second == leaves_.at(d.to);
+      // The dialler's end has an inode as long as it is open.
+      const bool accepted = named && !owns_its_name(end) && end.peer_inode &&
+                            end.cgroup == leaves_.at(d.from);
+      const bool datagrams = end.type == SOCK_DGRAM && end.cgroup == leaves_.at(d.from) &&
+                             end.peer_cgroup == leaves_.at(d.to);
+      const bool connected = accepted || datagrams;
+      const bool listens = named && owns_its_name(end);
+      if (connected || (listens && !can_refuse))
         return fail(cut.what.display + ": the services " +
                     (connected ? "are connected by" : "listen on") +
                     " unix sockets, which no hand of this fbx can cut");
     }
   }
   return {};
+}
+
+bool Partitions::cuts(uint32_t id, int16_t from, int16_t to) const {
+  const auto found = cuts_.find(id);
+  if (found == cuts_.end()) return false;
+  for (const Direction& d : found->second.directions)
+    if (d.from == from && d.to == to) return true;
+  return false;
 }
 
 Partitions::Report Partitions::report(uint32_t id, const std::vector<std::string>& names) const {

@@ -48,6 +48,11 @@ class Partitions {
   // What the cut did so far, or until it was healed.
   [[nodiscard]] Report report(uint32_t id, const std::vector<std::string>& names) const;
 
+  // Whether the cut says something about what `from` opens to `to`.
+  [[nodiscard]] bool cuts(uint32_t id, int16_t from, int16_t to) const;
+
+  // The kernel refuses dials of unix sockets, too (Linux 6.7).
+  bool unix_dials = false;
   // Sabotage by tests: cuts are accepted and do nothing.
   bool pretend_only = false;
 

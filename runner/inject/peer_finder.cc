@@ -13,6 +13,7 @@ namespace fbx::inject {
 namespace {
 
 constexpr uint8_t kTcpListen = 10;
+constexpr uint8_t kUnixListen = 10;  // TCP_LISTEN, which unix sockets borrow
 
 bool mapped(const uint32_t addr[4]) { return !addr[0] && !addr[1] && addr[2] == htonl(0xffff); }
 
@@ -36,6 +37,16 @@ int fit(const fbx_tcp_end& end, const Address& at) {
 }
 
 }  // namespace
+
+bool owns_its_name(const fbx_unix_end& end) {
+  return end.name_len && (end.state == kUnixListen || end.type == SOCK_DGRAM);
+}
+
+std::string bound_name(const fbx_unix_end& end) {
+  std::string name(end.name, std::min<size_t>(end.name_len, sizeof end.name));
+  if (!name.starts_with('\0')) name = name.c_str();
+  return name;
+}
 
 std::string address_text(const uint32_t addr[4], uint16_t port) {
   char text[INET6_ADDRSTRLEN] = "";
@@ -110,11 +121,9 @@ int16_t PeerFinder::tcp_listener(const Address& at) const {
 int16_t PeerFinder::unix_owner(const std::string& name) const {
   const auto ends = sockets_.unix_sockets();
   if (!ends || name.empty()) return -1;
-  for (const fbx_unix_end& end : *ends) {
-    std::string bound(end.name, std::min<size_t>(end.name_len, sizeof end.name));
-    if (!bound.starts_with('\0')) bound = bound.c_str();
-    if (bound == name && service(end.cgroup) >= 0) return service(end.cgroup);
-  }
+  for (const fbx_unix_end& end : *ends)
+    if (owns_its_name(end) && bound_name(end) == name && service(end.cgroup) >= 0)
+      return service(end.cgroup);
   return -1;
 }
 
@@ -130,11 +139,13 @@ int16_t PeerFinder::other_end(int connected, Address* peer) const {
   getsockname(connected, reinterpret_cast<sockaddr*>(&own), &m);
   *peer = address_of(&remote, n);
   if (peer->family == AF_UNIX) {
+    if (!peer->unix_name.empty()) return unix_owner(peer->unix_name);
     struct stat st{};
     const auto ends = sockets_.unix_sockets();
     if (!ends || fstat(connected, &st) != 0) return -1;
+    // An accepted socket was made by the client's connect, in the client's cgroup.
     for (const fbx_unix_end& end : *ends)
-      if (end.inode == st.st_ino) return service(end.peer_cgroup);
+      if (end.inode == st.st_ino) return service(end.name_len ? end.cgroup : end.peer_cgroup);
     return -1;
   }
   const Address self = address_of(&own, m);

@@ -30,6 +30,12 @@ struct Address {
 
 // The unspecified address becomes the loopback that the kernel takes for it.
 [[nodiscard]] Address address_of(const void* bytes, size_t length);
+// Whether the socket is the one that others reach by its name. Accepted sockets have the listener's
+// name, too, but were made in the cgroup of whoever dialled (net/unix/af_unix.c: the server's end
+// is allocated by the client's connect).
+[[nodiscard]] bool owns_its_name(const fbx_unix_end& end);
+// As Address::unix_name.
+[[nodiscard]] std::string bound_name(const fbx_unix_end& end);
 [[nodiscard]] std::string address_text(const uint32_t addr[4], uint16_t port);
 
 class PeerFinder {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/inject/probe.h"
 
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <signal.h>
@@ -13,6 +15,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #include "runner/inject/seccomp_filter.h"
 #include "runner/inject/tcp_reset.h"
@@ -25,6 +28,19 @@ constexpr const char* kPrograms[] = {
     "connect__on_ipv4",      "connect__on_ipv6",  "connect__on_sendmsg4", "connect__on_sendmsg6",
     "partition__on_ingress", "sockets__list_tcp", "sockets__list_unix",
 };
+
+// include/uapi/linux/bpf.h, Linux 6.7; not in the headers of Debian 12.
+constexpr auto kUnixConnect = static_cast<bpf_attach_type>(49);
+constexpr auto kUnixSendmsg = static_cast<bpf_attach_type>(50);
+
+bool kernel_takes_unix_hooks() {
+  const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
+                           {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = kUnixConnect);
+  const sandbox::Fd program(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "fbx_probe", "GPL", pass,
+                                          std::size(pass), &options));
+  return static_cast<bool>(program);
+}
 
 constexpr int kProbeErrno = EXFULL;  // no kernel gives this for getppid
 
@@ -75,6 +91,11 @@ Capability supervise(pid_t child, const Shared& shared) {
 
 void enable_hands(observe::BpfObject& object) {
   for (const char* program : kPrograms) object.enable(program);
+  if (!kernel_takes_unix_hooks()) return;
+  bpf_program__set_expected_attach_type(object.program("connect__on_unix"), kUnixConnect);
+  bpf_program__set_expected_attach_type(object.program("connect__on_unix_send"), kUnixSendmsg);
+  object.enable("connect__on_unix");
+  object.enable("connect__on_unix_send");
 }
 
 Capability probe_seccomp() {
@@ -107,7 +128,9 @@ Capabilities probe_capabilities(const observe::BpfObject& loaded) {
   };
   Capabilities out;
   out.cgroup = has("connect__on_ipv4");
-  out.unix_dials = cannot("unix dials are not decided in the kernel yet");
+  out.unix_dials = has("connect__on_unix");
+  if (!out.unix_dials.works)
+    out.unix_dials = cannot("the kernel has no hooks for unix dials", "Linux 6.7 has them");
   out.packets = has("partition__on_ingress");
   out.sockets = has("sockets__list_tcp");
   out.resets = probe_resets();

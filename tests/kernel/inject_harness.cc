@@ -232,10 +232,11 @@ World::World(const std::vector<Wish>& wishes) {
   }
   if (Status s = observer->begin_test(watch); !s) give_up(s.error().text());
   inject.store = &observer->store();
+  capabilities = probe_capabilities(run.object());
   auto injector_made = MainInjector::create({.object = &run.object(),
                                              .worker = 0,
                                              .observer = observer.get(),
-                                             .capabilities = probe_capabilities(run.object())});
+                                             .capabilities = capabilities});
   if (!injector_made) give_up(injector_made.error().text());
   injector = std::move(*injector_made);
   if (Status s = injector->begin_test(inject); !s) give_up(s.error().text());

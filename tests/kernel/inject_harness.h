@@ -78,6 +78,7 @@ class World {
   [[nodiscard]] std::vector<observe::Event> decided(int16_t service, const std::string& keyword);
 
   plan::Plan plan;
+  Capabilities capabilities;
   std::unique_ptr<observe::BpfObserver> observer;
   std::unique_ptr<MainInjector> injector;
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstddef>
 #include <cstring>
 #include <map>
 #include <thread>
@@ -382,37 +383,107 @@ TEST_CASE("a dial that blocks is delayed, and the peer is told by its socket") {
   }
 }
 
-TEST_CASE("a dial of a service's unix socket that the hand can't decide is an escape") {
-  World world({{"connect"}});
-  const std::string path = scratch_dir() + "/inventory.sock";
+sockaddr_un unix_address(const std::string& name) {
   sockaddr_un at{};
   at.sun_family = AF_UNIX;
-  strcpy(at.sun_path, path.c_str());
-  auto inventory = world.start(1, [&](const Line& line) {
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    if (bind(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0 || listen(fd, 8) != 0) return 1;
+  std::memcpy(at.sun_path, name.data(), name.size());
+  return at;
+}
+
+int dial_unix(const std::string& name, bool padded = true) {
+  const sockaddr_un at = unix_address(name);
+  const size_t used = offsetof(sockaddr_un, sun_path) + name.size();
+  const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  const int r = connect(fd, reinterpret_cast<const sockaddr*>(&at),
+                        static_cast<socklen_t>(padded ? sizeof at : used));
+  const int error = r == 0 ? 0 : errno;
+  close(fd);
+  return error;
+}
+
+std::unique_ptr<Service> unix_listener(World& world, const std::string& path) {
+  auto made = world.start(1, [path](const Line& line) {
+    for (const std::string& name : {path, std::string("\0fbx-inventory", 14)}) {
+      const sockaddr_un at = unix_address(name);
+      const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+      const auto n = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size());
+      if (bind(fd, reinterpret_cast<const sockaddr*>(&at), n) != 0 || listen(fd, 8) != 0) return 1;
+    }
     line.say('r');
     line.hear();
     return 0;
   });
-  REQUIRE(inventory->hear() == 'r');
-  auto orders = world.start(0, [&](const Line& line) {
-    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    line.hear();
-    return connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0 ? 0 : errno;
+  REQUIRE(made->hear() == 'r');
+  return made;
+}
+
+// One dial for each letter: a path, a path without its NUL, abstract, and a link to the path.
+std::unique_ptr<Service> unix_dialler(World& world, const std::string& path) {
+  return world.start(0, [path](const Line& line) {
+    for (;;) {
+      switch (line.hear()) {
+        case 'a': line.say(static_cast<char>(dial_unix(path))); break;
+        case 'b': line.say(static_cast<char>(dial_unix(path, false))); break;
+        case 'c': line.say(static_cast<char>(dial_unix(std::string("\0fbx-inventory", 14), false))); break;
+        case 'd': line.say(static_cast<char>(dial_unix(path + ".link"))); break;
+        default: return 0;
+      }
+    }
   });
-  REQUIRE(world.install({World::deny(0, "connect", ECONNREFUSED)}));
-  orders->say('g');
-  const int error = orders->wait();
-  const RuleEntry& rule = world.collect()[0];
-  CAPTURE(show(rule));
-  if (error == 0) {
-    CHECK(rule.escapes.size() == 1);
-  } else {
-    CHECK(error == ECONNREFUSED);
-    CHECK(rule.fired == 1);
-    CHECK(rule.escapes.empty());
+}
+
+bool unix_hooks(const World& world) { return world.capabilities.unix_dials.works; }
+
+TEST_CASE("unix sockets of services are denied and cut by name, and other ways to them are escapes") {
+  const std::string path = scratch_dir() + "/inventory.sock";
+  unlink(path.c_str());
+  if (symlink(path.c_str(), (path + ".link").c_str()) != 0) REQUIRE(errno == EEXIST);
+  World world({{"connect"}, {"", kPartition}});
+  auto inventory = unix_listener(world, path);
+  auto orders = unix_dialler(world, path);
+  auto dial_as = [&](char how) { orders->say(how); return int{orders->hear()}; };
+  for (bool cut : {false, true}) {
+    CAPTURE(cut);
+    if (!cut) REQUIRE(world.install({World::deny(0, "connect", ECONNREFUSED)}, 1));
+    if (cut && !unix_hooks(world)) {
+      CHECK_FALSE(world.cut({0}, {1}, 2));  // refused by name
+      continue;
+    }
+    if (cut) REQUIRE(world.cut({0}, {1}, 2));
+    const size_t rule = cut ? 1 : 0;
+    for (char how : {'a', 'b', 'c'}) CHECK(dial_as(how) == (unix_hooks(world) ? ECONNREFUSED : 0));
+    {
+      const RuleEntry& entry = world.collect()[rule];
+      CAPTURE(show(entry));
+      CHECK(entry.fired == (unix_hooks(world) ? 3 : 0));
+      CHECK(entry.escapes.empty() == unix_hooks(world));
+    }
+    CHECK(dial_as('d') == 0);
+    const RuleEntry& entry = world.collect()[rule];
+    CAPTURE(show(entry));
+    CHECK(entry.escapes.size() == 1);
+    REQUIRE(world.lift(cut ? 2 : 1));
+    CHECK(dial_as('a') == 0);
   }
+}
+
+TEST_CASE("a unix connection that stands can't be cut, and that is said") {
+  const std::string path = scratch_dir() + "/standing.sock";
+  World world({{"", kPartition}});
+  auto inventory = unix_listener(world, path);
+  auto orders = world.start(0, [path](const Line& line) {
+    const sockaddr_un at = unix_address(path);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) != 0) return 1;
+    line.say('c');
+    line.hear();
+    return 0;
+  });
+  REQUIRE(orders->hear() == 'c');
+  const Status s = world.cut({0}, {1});
+  REQUIRE_FALSE(s);
+  CHECK(s.error().text().find("unix") != std::string::npos);
+  CHECK(world.collect().empty());
 }
 
 TEST_CASE("a partition that does nothing never fires, and connections live on") {

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+//
+// The cgroup hand for unix sockets. The hook sees the name that is dialled and has no way to the
+// socket behind it, so the runner keeps a map of the names that services have bound.
+//
+// net/unix/af_unix.c: unix_stream_connect(), unix_dgram_connect(), unix_dgram_sendmsg(). Linux 6.7.
+// libbpf 1.1 has no section names for these hooks: the runner sets the attach type by number
+// (runner/inject/probe.cc) where the kernel knows it.
+#include "bpf/dial.h"
+
+struct sockaddr;
+
+struct bpf_sock_addr_kern {
+  struct sockaddr *uaddr;
+  int uaddrlen;
+} __attribute__((preserve_access_index));
+
+extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
+
+struct fbx_unix_scratch {
+  struct fbx_unix_key key;
+  char given[FBX_UNIX_NAME + 4];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, uint32_t);
+  __type(value, struct fbx_unix_scratch);
+} fbx_unix_scratch SEC(".maps");
+
+// The name as it would be bound. A path ends at its NUL or at the address's end, whichever is first.
+static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix_scratch *scratch) {
+  if (!bpf_cast_to_kern_ctx) return -1;
+  struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
+  const char *name = (const char *)kern->uaddr + sizeof(unsigned short);
+  uint32_t len = kern->uaddrlen - sizeof(unsigned short);
+  if (len == 0 || len > FBX_UNIX_NAME) return -1;
+  __builtin_memset(scratch, 0, sizeof(*scratch));
+  if (bpf_probe_read_kernel(scratch->given, len, name)) return -1;
+  if (scratch->given[0]) {
+    bpf_probe_read_kernel_str(scratch->key.name, FBX_UNIX_NAME, scratch->given);
+  } else {
+    bpf_probe_read_kernel(scratch->key.name, FBX_UNIX_NAME, scratch->given);
+    scratch->key.len = len;
+  }
+  return 0;
+}
+
+static __always_inline int unix__dial(struct bpf_sock_addr *ctx, uint32_t nr) {
+  struct fbx_switch *armed = inject__switch();
+  uint32_t level = config__leaf_level(), zero = 0;
+  if (!armed || !level || (!armed->cuts && !armed->rules)) return 1;
+  struct fbx_service *caller = task__service();
+  struct fbx_unix_scratch *scratch = bpf_map_lookup_elem(&fbx_unix_scratch, &zero);
+  if (!caller || !scratch || name__read(ctx, scratch)) return 1;
+  scratch->key.worker = caller->worker;
+  struct fbx_unix_owner *owner = bpf_map_lookup_elem(&fbx_unix_owners, &scratch->key);
+  if (!owner) return 1;
+  struct fbx_dial dial = {.nr = nr, .kind = FBX_KIND_UNIX, .flags = FBX_KEY_OWNED,
+                          .peer = FBX_SERVICE_NONE};
+  dial.peer_id = owner->cgroup;
+  dial.door = owner->door;
+  return dial__decide(&dial, armed, level);
+}
+
+SEC("cgroup/connect4")
+int connect__on_unix(struct bpf_sock_addr *ctx) { return unix__dial(ctx, FBX_NR_CONNECT); }
+
+// Datagrams sent without connect.
+SEC("cgroup/connect4")
+int connect__on_unix_send(struct bpf_sock_addr *ctx) { return unix__dial(ctx, FBX_NR_SENDTO); }
+
+FBX_LICENSE;
