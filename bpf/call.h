@@ -96,6 +96,7 @@ __noinline int call__of_file(uint64_t file_address, const struct fbx_service *se
   record->kind = place.kind;
   if (place.kind == FBX_KIND_SOCKET) {
     open->is_sock = 1;
+    __builtin_memset(&open->record.sock, 0, sizeof(open->record.sock));
     record->kind = sock__fill(file_address, &open->record.sock, scratch, service);
     return 0;
   }
@@ -236,7 +237,6 @@ static __always_inline void call__begin(const struct pt_regs *regs, const struct
   struct fbx_call *record = &open->record.call;
   struct task_struct *task = bpf_get_current_task_btf();
   __builtin_memset(record, 0, sizeof(*record));
-  __builtin_memset(&open->record.sock, 0, sizeof(open->record.sock));
   open->is_sock = 0;
   open->at_end = !(saw & FBX_SAW_BEGIN);
   open->generation = service->generation;
@@ -253,6 +253,7 @@ static __always_inline void call__begin(const struct pt_regs *regs, const struct
     regs__args(regs, record->args);
   bpf_probe_read_kernel(record->comm, sizeof(record->comm), &task->group_leader->comm);
   call__describe(call->nr, service, open, scratch);
+  if (open->is_sock) record->head.kind = FBX_RECORD_SOCK_CALL;
 }
 static __always_inline void call__hand_over(const struct fbx_service *service,
                                             struct fbx_open_call *open, long ret) {

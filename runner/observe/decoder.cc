@@ -274,7 +274,7 @@ void Decoder::take_call(const fbx_call& call, const fbx_sock* sock) {
 
 uint64_t Decoder::take_running(const fbx_sock_call& record) {
   if (record.call.head.generation != generation_) return 0;
-  Event event = event_of(record.call, record.sock.family ? &record.sock : nullptr);
+  Event event = event_of(record.call, record.call.head.kind == FBX_RECORD_SOCK_CALL ? &record.sock : nullptr);
   event.ret = 0;
   event.end_ns = 0;
   const uint64_t seq = store_.open_call(event);
