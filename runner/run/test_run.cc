@@ -171,6 +171,9 @@ Status TestRun::start_services() {
   for (size_t i = 0; i < plan_.services.size(); ++i) leaves.push_back(group + sandbox_->leaf(i).name());
   steps_ = std::make_unique<step::StepClient>(plan_, step::owner_check(std::move(leaves)),
                                               deadline_.fd());
+  if (const int ring = context_.observer->poll_fd(); ring >= 0) {
+    steps_->meanwhile(ring, [this] { static_cast<void>(context_.observer->pump()); });
+  }
   body_ = std::make_unique<Body>(BodyParts{.plan = &plan_,
                                            .test = context_.test,
                                            .observer = context_.observer,

@@ -194,7 +194,7 @@ void set_options(CURL* easy, Transfer& transfer, const curl_slist* headers) {
 }
 
 // Runs to the end or until the abort descriptor is readable. Unset = aborted.
-std::optional<CURLcode> drive(CURLM* multi, CURL* easy, int abort_fd) {
+std::optional<CURLcode> drive(CURLM* multi, CURL* easy, const StepEnv& env) {
   curl_multi_add_handle(multi, easy);
   std::optional<CURLcode> code;
   for (int running = 1; running != 0;) {
@@ -203,9 +203,12 @@ std::optional<CURLcode> drive(CURLM* multi, CURL* easy, int abort_fd) {
       break;
     }
     if (running == 0) break;
-    curl_waitfd abort{abort_fd, CURL_WAIT_POLLIN, 0};
-    curl_multi_poll(multi, &abort, abort_fd >= 0 ? 1 : 0, 1000, nullptr);
-    if (abort.revents != 0) {
+    // poll() passes over descriptors below 0.
+    curl_waitfd beside[2] = {{env.abort_fd, CURL_WAIT_POLLIN, 0},
+                             {env.meanwhile_fd, CURL_WAIT_POLLIN, 0}};
+    curl_multi_poll(multi, beside, 2, 1000, nullptr);
+    if (beside[1].revents != 0) env.meanwhile();
+    if (beside[0].revents != 0) {
       curl_multi_remove_handle(multi, easy);
       return std::nullopt;
     }
@@ -273,7 +276,7 @@ StepOutcome http_step(const StepEnv& env, void* curl_multi, const model::HttpSte
   } else {
     const HeaderList headers = request_headers(step);
     set_options(easy.get(), transfer, headers.get());
-    const auto code = drive(static_cast<CURLM*>(curl_multi), easy.get(), env.abort_fd);
+    const auto code = drive(static_cast<CURLM*>(curl_multi), easy.get(), env);
     long status = 0;
     curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
     transfer.result.status = static_cast<int>(status);

@@ -113,11 +113,13 @@ Wait Talk::wait(int fd, short events) {
     const uint64_t left = deadline_ns_ - now;
     const timespec bound{static_cast<time_t>(left / 1'000'000'000),
                          static_cast<long>(left % 1'000'000'000)};
-    pollfd fds[2] = {{fd, events, 0}, {env_.abort_fd, POLLIN, 0}};
-    const int ready = ::ppoll(fds, 2, &bound, nullptr);
+    pollfd fds[3] = {
+        {fd, events, 0}, {env_.abort_fd, POLLIN, 0}, {env_.meanwhile_fd, POLLIN, 0}};
+    const int ready = ::ppoll(fds, 3, &bound, nullptr);
     aborted_ = ready > 0 && fds[1].revents != 0;
     if (aborted_) return Wait::kAborted;
-    if (ready > 0) return Wait::kReady;
+    if (ready > 0 && fds[2].revents != 0) env_.meanwhile();
+    if (ready > 0 && fds[0].revents != 0) return Wait::kReady;
   }
 }
 

@@ -26,12 +26,17 @@ struct StepClient::Impl {
 };
 
 StepClient::StepClient(const plan::Plan& plan, OwnerCheck owner, int abort_fd)
-    : impl_(std::make_unique<Impl>(Impl{{&plan, std::move(owner), abort_fd}})) {
+    : impl_(std::make_unique<Impl>(Impl{{&plan, std::move(owner), abort_fd}, nullptr})) {
   init_curl();
 }
 
 StepClient::~StepClient() {
   if (impl_->multi != nullptr) curl_multi_cleanup(impl_->multi);
+}
+
+void StepClient::meanwhile(int fd, std::function<void()> act) {
+  impl_->env.meanwhile_fd = fd;
+  impl_->env.meanwhile = std::move(act);
 }
 
 StepOutcome StepClient::perform(const model::HttpStep& step) {

@@ -19,6 +19,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,10 @@ class StepClient {
   ~StepClient();
   StepClient(const StepClient&) = delete;
   StepClient& operator=(const StepClient&) = delete;
+
+  // While a step waits, `act` is called whenever `fd` is readable: a long step must not let the
+  // observer's ring fill. `act` must take what made it readable.
+  void meanwhile(int fd, std::function<void()> act);
 
   StepOutcome perform(const model::HttpStep& step);
   StepOutcome perform(const model::TcpSendStep& step);

@@ -21,6 +21,8 @@ struct StepEnv {
   const plan::Plan* plan;
   OwnerCheck owner;
   int abort_fd;
+  int meanwhile_fd = -1;
+  std::function<void()> meanwhile = {};
 };
 
 // Who the server's end of a step belongs to.
