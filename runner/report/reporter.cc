@@ -11,6 +11,7 @@
 
 #include "runner/report/human.h"
 #include "runner/report/json.h"
+#include "runner/report/junit.h"
 #include "runner/report/run_verdict.h"
 #include "runner/report/words.h"
 
@@ -27,12 +28,17 @@ bool in_environment(const char* name) {
 
 bool worth_a_screen(Verdict verdict) { return exit_code(verdict) != 0; }
 
+// True when there is nothing to write; says on stderr why it could not.
 bool write_file(const std::string& path, const std::string& text) {
+  if (path.empty()) return true;
   std::FILE* file = path == "-" ? stdout : std::fopen(path.c_str(), "w");
-  if (file == nullptr) return false;
-  const bool written = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-  const bool closed = path == "-" ? std::fflush(file) == 0 : std::fclose(file) == 0;
-  return written && closed;
+  bool done = file != nullptr;
+  if (done) {
+    done = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+    done = (path == "-" ? std::fflush(file) : std::fclose(file)) == 0 && done;
+  }
+  if (!done) std::fprintf(stderr, "fbx: writing %s: %s\n", path.c_str(), std::strerror(errno));
+  return done;
 }
 
 }  // namespace
@@ -142,10 +148,9 @@ int Reporter::finish() {
     all.tests.push_back(std::move(as_test));
   }
   conclude(all);
-  if (!options_.json.empty() && !write_file(options_.json, results_json(runs_))) {
-    std::fprintf(stderr, "fbx: writing %s: %s\n", options_.json.c_str(), std::strerror(errno));
-    return 1;
-  }
+  const bool json_done = write_file(options_.json, results_json(runs_));
+  const bool junit_done = write_file(options_.junit, results_junit(runs_));
+  if (!json_done || !junit_done) return 1;
   return interrupted_ ? kInterruptedExit : exit_code(all.verdict);
 }
 

@@ -2,7 +2,7 @@
 //
 // What a run says to people and to programs. Human text goes to stdout, or to stderr when --json -
 // has stdout; colour and the progress line only on a terminal, NO_COLOR respected. The JSON
-// document of LANGUAGE section 10 is written when the run ends.
+// document of LANGUAGE section 10 and the JUnit file are written by finish().
 //
 //   Reporter reporter(options);
 //   for each spec: begin_run → (test_started → test_done)* → end_run
@@ -29,6 +29,7 @@ struct ReporterOptions {
   bool colour = false;
   bool progress = false;     // a line that is rewritten while tests run
   std::string json;          // "" = none, "-" = stdout, else a file
+  std::string junit = {};    // "" = none, else a file (junit.h)
   int width = 100;           // columns of a terminal
 };
 
@@ -54,7 +55,7 @@ class Reporter {
   // The outcome: every test in order, and the run's verdict.
   RunOutcome end_run(int64_t duration_ns, bool interrupted = false);
   // The summary line, the JSON document. The exit code: 0, 1, 2, 3, or 130 when interrupted.
-  // An unwritable JSON file is said on stderr and makes it 1.
+  // An unwritable JSON or JUnit file is said on stderr and makes it 1.
   int finish();
 
  private:

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "runner/report/json.h"
+#include "runner/report/junit.h"
 #include "runner/report/reporter.h"
 #include "runner/report/run_verdict.h"
 #include "tests/unit/report_samples.h"
@@ -183,7 +184,7 @@ struct Said {
 };
 
 Said report_on(const std::vector<TestOutcome>& tests, bool interrupted = false,
-               const std::string& json_path = "") {
+               const std::string& json_path = "", const std::string& junit_path = "") {
   char* buffer = nullptr;
   size_t size = 0;
   std::FILE* out = ::open_memstream(&buffer, &size);
@@ -192,6 +193,7 @@ Said report_on(const std::vector<TestOutcome>& tests, bool interrupted = false,
     ReporterOptions options;
     options.out = out;
     options.json = json_path;
+    options.junit = junit_path;
     Reporter reporter(options);
     const plan::Plan plan = sample_plan();
     reporter.begin_run({&plan, "ex/partition-test.star", 42, tests.size(), {"--inject=seccomp"}});
@@ -241,4 +243,39 @@ TEST_CASE("the JSON file is written, and said when it can't be") {
   CHECK(json::parse(text.str())["tests"].size() == 1);
   std::remove(path.c_str());
   CHECK(report_on({passing("a")}, false, "/nowhere/x.json").exit == 1);
+}
+
+TEST_CASE("JUnit counts what is not green as not green") {
+  RunOutcome run;
+  run.spec = "a&b.star";
+  run.seed = 7;
+  run.tests = {passing("test_a"), failing(), inconclusive(), baseline("order_flow"),
+               cell("order_flow", "db_down", Verdict::kNotApplicable)};
+  conclude(run);
+  const std::string text = results_junit({run});
+  CHECK(text.find("<testsuite name=\"a&amp;b.star\" tests=\"5\" failures=\"1\" errors=\"2\" "
+                  "skipped=\"1\"") != std::string::npos);
+  CHECK(text.find("name=\"test_a\" time=\"2.412000\"/>") != std::string::npos);
+  CHECK(text.find("<failure message=\"assert_eq: 200 is not 503\" type=\"assertion\">") !=
+        std::string::npos);
+  CHECK(text.find("<error message=\"assumption db_down never fired") != std::string::npos);
+}
+
+TEST_CASE("JUnit holds only what XML can") {
+  RunOutcome run;
+  TestOutcome odd = passing("test_<\"&'>");
+  odd.verdict = Verdict::kFail;
+  odd.reasons = {reason(Verdict::kFail, "assertion", "a\x01\xff\xc3\xa9\nb\xe2\x82")};
+  run.tests = {odd};
+  const std::string text = results_junit({run});
+  CHECK(text.find("name=\"test_&lt;&quot;&amp;'&gt;\"") != std::string::npos);
+  CHECK(text.find("message=\"a??\xc3\xa9&#10;b??\"") != std::string::npos);
+}
+
+TEST_CASE("the JUnit file is written, and said when it can't be") {
+  const std::string path = "/tmp/fbx-report-test-" + std::to_string(::getpid()) + ".xml";
+  CHECK(report_on({passing("a")}, false, "", path).exit == 0);
+  CHECK(std::ifstream(path).good());
+  std::remove(path.c_str());
+  CHECK(report_on({passing("a")}, false, "", "/nowhere/x.xml").exit == 1);
 }
