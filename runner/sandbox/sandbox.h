@@ -11,8 +11,9 @@
 //   ipc      its own: SysV segments and POSIX queues of killed services would stay for ever
 //
 // Files that must stay visible (binaries, the spec's folder) may lie below /tmp: they are opened
-// before anything is covered and bound at the same path afterwards. When the spec's folder *is*
-// /tmp or /var/tmp, the overlay takes the place of the fresh tmpfs.
+// before anything is covered and bound at the same path afterwards; programs one by one and
+// read-only. When the spec's folder *is* /tmp or /var/tmp, the overlay takes the place of the fresh
+// tmpfs. What is mounted below the spec's folder stays visible in it, read-only.
 //
 // Thread rule: made, used and destroyed by one thread, which must live as long as the sandbox (the
 // guard's parent-death signal is tied to it).

@@ -191,6 +191,9 @@ Starter::Failure Starter::begin(size_t i) {
   member = Member();
   member.phase = Phase::kBorn;
   member.born = std::move(*born);
+  member.missing = "it has not executed";
+  member.check_deadline_ns =
+      monotonic_ns() + static_cast<uint64_t>(service.healthcheck.timeout_ns);
   return std::nullopt;
 }
 
@@ -203,7 +206,7 @@ Starter::Failure Starter::died(size_t i) {
   });
   if (was_ready && service.may_exit) return std::nullopt;
   std::string text = "service " + service.name + " " + describe_wait_status(member.wait_status);
-  text += was_ready ? " while other services were starting" : " before it was ready";
+  text += was_ready ? " while services were starting" : " before it was ready";
   return failure(StartFailure::Kind::kDied, i, std::move(text));
 }
 
@@ -227,7 +230,7 @@ Starter::Failure Starter::after_exec(size_t i) {
   member.check = std::move(*made);
   member.check_deadline_ns = now + static_cast<uint64_t>(check.timeout_ns);
   member.phase = Phase::kChecking;
-  return std::nullopt;
+  return ask(i);
 }
 
 Starter::Failure Starter::ask(size_t i) {
@@ -253,8 +256,9 @@ Starter::Failure Starter::ask(size_t i) {
 uint64_t Starter::next_wake() const {
   uint64_t at = deadline_ns_;
   for (const Member& member : state_.members) {
-    if (member.phase != Phase::kChecking) continue;
-    at = std::min({at, member.check->wake_ns(), member.check_deadline_ns});
+    if (!member.lives() || member.phase == Phase::kReady) continue;
+    at = std::min(at, member.check_deadline_ns);
+    if (member.check) at = std::min(at, member.check->wake_ns());
   }
   if (state_.options.while_waiting) at = std::min(at, monotonic_ns() + kBreathNs);
   return at;
@@ -280,12 +284,19 @@ Starter::Failure Starter::look_at(size_t i, uint64_t now) {
     }
   }
   if (state_.collect_exit(i)) return died(i);
-  if (member.phase == Phase::kChecking && now >= std::min(member.check_deadline_ns, deadline_ns_))
-    return failure(StartFailure::Kind::kNotReady, i,
-                   "service " + state_.service(i).name + " was not ready within " +
-                       seconds_text(state_.service(i).healthcheck.timeout_ns) + ": " +
-                       member.missing);
+  if (member.phase != Phase::kReady && now >= std::min(member.check_deadline_ns, deadline_ns_))
+    return too_late(i, now);
   return std::nullopt;
+}
+
+StartFailure Starter::too_late(size_t i, uint64_t now) const {
+  const Member& member = state_.members[i];
+  const plan::Service& service = state_.service(i);
+  const std::string when = now >= member.check_deadline_ns
+                               ? "within " + seconds_text(service.healthcheck.timeout_ns)
+                               : "when the test's time was over";
+  return failure(StartFailure::Kind::kNotReady, i,
+                 "service " + service.name + " was not ready " + when + ": " + member.missing);
 }
 
 Starter::Failure Starter::wait() {
@@ -312,7 +323,8 @@ Starter::Failure Starter::wait() {
     if (Failure f = look_at(i, now)) return f;
   }
   if (now >= deadline_ns_)
-    return failure(StartFailure::Kind::kNotReady, 0, "the test's time ran out while services started");
+    return failure(StartFailure::Kind::kNotReady, 0,
+                   "the test's time ran out while services started");
   return std::nullopt;
 }
 

@@ -129,8 +129,8 @@ TEST_CASE("a spec in /tmp itself has its overlay there; tmp=overlay shows the ho
       auto place = make_sandbox(judge, 1, options);
       if (!place) return;
       const std::string file = folder.path() + "/f";
-      judge.expect_eq(sh(judge, *place, "cat " + file + "; echo in > " + file + "; stat -c %a /tmp"),
-                      "host1777\n", "the host's file");
+      const std::string script = "cat " + file + "; echo in > " + file + "; stat -c %a /tmp";
+      judge.expect_eq(sh(judge, *place, script), "host1777\n", "the host's file");
       expect_gone(judge, *place);
     });
     CHECK(read_text(folder.path() + "/f") == "host");
@@ -166,7 +166,8 @@ TEST_CASE("daemons that ignore SIGTERM end with the sandbox") {
     if (!place) return;
     sh(judge, *place,
        "trap '' TERM HUP; for i in 1 2 3 4 5 6 7 8 9 10; do "
-       "(setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' >/dev/null 2>&1 </dev/null &) ; done");
+       "(setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1000' >/dev/null 2>&1 </dev/null &); "
+       "done");
     const auto alive = place->group().processes();
     judge.expect(alive.size() > 10, "daemons live: " + std::to_string(alive.size()));
     const uint64_t began = sandbox::monotonic_ns();

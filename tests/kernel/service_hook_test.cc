@@ -91,7 +91,8 @@ TEST_CASE("a filter's listener is adopted before exec, whatever the filter catch
     service::ServiceSetOptions options{&plan, place.get()};
     options.hook = [&](int16_t) -> Result<service::BirthHook> {
       return service::BirthHook{install, [&](int fd) -> Status {
-        supervisor = std::thread([&seen, listener = sandbox::Fd(fd)] { seen = supervise(listener); });
+        supervisor =
+            std::thread([&seen, listener = sandbox::Fd(fd)] { seen = supervise(listener); });
         return {};
       }};
     };

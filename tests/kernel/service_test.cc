@@ -303,6 +303,22 @@ TEST_CASE("ready only by a socket of its own: a stranger on the port is named") 
   });
 }
 
+TEST_CASE("without interfaces, ready means executed; what may exit may do so at once") {
+  in_worker([](Judge& judge) {
+    Town town;
+    town.add("job", {"exit", "3"}).may_exit = true;
+    town.add("web", {"listen", "8001"}, 8001).depends_on = {0};
+    if (!town.settle(judge) || !town.start(judge)) return;
+    const std::string facts = facts_text(*town.set);
+    judge.expect(facts.starts_with("started0 ready0 "), facts);
+    const auto exits = town.set->stop_all();
+    judge.expect(exits.size() == 2 && exits[0].service == 0 && !exits[0].stopping &&
+                     WEXITSTATUS(exits[0].wait_status) == 3,
+                 "its exit is told");
+    town.tear_down(judge);
+  });
+}
+
 TEST_CASE("another service on the port is a stranger, too") {
   Town town;
   town.add("a", {"listen", "8002"}, 0);

@@ -140,7 +140,8 @@ int main(int argc, char **argv) {
   } else if (strcmp(what, "facts") == 0) {
     facts(argv[2]);
   } else if (strcmp(what, "shout") == 0) {
-    for (int i = 0; i < 16384; i++) printf("line %05d ...................................................\n", i);
+    for (int i = 0; i < 16384; i++)
+      printf("line %05d ...................................................\n", i);
     fflush(stdout);
     idle();
   } else {
