@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a descriptor is and what its file is called, asked of the kernel at each call: a descriptor
+// can be closed and made anew past the shim (fclose, raw calls), so nothing is remembered.
+#include <asm/stat.h>
+#include <asm/statfs.h>
+#include <asm/unistd.h>
+#include <linux/fcntl.h>
+#include <linux/magic.h>
+#include <linux/stat.h>
+
+#include "bpf/abi/kinds.h"
+#include "shim/shim.h"
+
+#define FBX_AF_UNIX 1
+#define FBX_AF_INET 2
+#define FBX_AF_INET6 10
+
+static int option(int fd, int name) {
+  int value = -1, size = sizeof value;
+  return fbx_sys(__NR_getsockopt, fd, 1, name, &value, &size, 0) < 0 ? -1 : value;
+}
+
+static uint32_t socket_kind(int fd) {
+  const int domain = option(fd, 39), type = option(fd, 3), protocol = option(fd, 38);
+  if (domain == FBX_AF_UNIX) return FBX_KIND_UNIX;
+  if (domain != FBX_AF_INET && domain != FBX_AF_INET6) return FBX_KIND_SOCKET;
+  if (type == 1 && (protocol == 6 || protocol == 262)) return FBX_KIND_STREAM;
+  if (type == 2 && protocol == 17) return FBX_KIND_UDP;
+  return FBX_KIND_SOCKET;
+}
+
+// As runner/inject/task_view.cc: file systems that are no disk.
+static int pseudo(uint64_t magic) {
+  switch (magic) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case TRACEFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case SECURITYFS_MAGIC:
+    case BPF_FS_MAGIC:
+    case HUGETLBFS_MAGIC:
+    case NSFS_MAGIC:
+    case PIPEFS_MAGIC:
+    case SOCKFS_MAGIC:
+    case DEVPTS_SUPER_MAGIC:
+    case EFIVARFS_MAGIC:
+    case 0x62656570:
+    case 0x19800202:
+    case 0x50494446: return 1;
+    default: return 0;
+  }
+}
+
+static int in_dev_shm(int fd) {
+  char path[FBX_TEXT];
+  return fbx_fd_path(fd, path) >= 9 && !memcmp(path, "/dev/shm/", 9);
+}
+
+static uint32_t file_kind(int fd, uint64_t device) {
+  struct statfs fs = {0};
+  if (device == fbx_here->head.memfd_dev) return FBX_KIND_PSEUDO;
+  if (fbx_sys(__NR_fstatfs, fd, &fs, 0, 0, 0, 0) < 0) return FBX_KIND_FILE;
+  const uint64_t magic = (uint32_t)fs.f_type;
+  if (pseudo(magic)) return FBX_KIND_PSEUDO;
+  return magic == TMPFS_MAGIC && in_dev_shm(fd) ? FBX_KIND_SHM : FBX_KIND_FILE;
+}
+
+static uint32_t device_kind(uint64_t rdev) {
+  const unsigned number = (unsigned)(rdev >> 8 & 0xfff);
+  return number == 4 || number == 5 || (number >= 136 && number <= 143) ? FBX_KIND_TTY
+                                                                        : FBX_KIND_PSEUDO;
+}
+
+uint32_t fbx_kind_of(int fd) {
+  struct stat st;
+  if (fbx_sys(__NR_fstat, fd, &st, 0, 0, 0, 0) < 0) return FBX_KIND_NONE;
+  switch (st.st_mode & S_IFMT) {
+    case S_IFREG:
+    case S_IFDIR: return file_kind(fd, st.st_dev);
+    case S_IFBLK: return FBX_KIND_PSEUDO;
+    case S_IFCHR: return device_kind(st.st_rdev);
+    case S_IFIFO: return FBX_KIND_PIPE;
+    case S_IFSOCK: return socket_kind(fd);
+    default: return FBX_KIND_OTHER;
+  }
+}
+
+int fbx_file_flags(int fd) { return (int)fbx_sys(__NR_fcntl, fd, 3, 0, 0, 0, 0); }
+
+// "x (deleted)" may also be what a file is really called.
+static int without_mark(int fd, char *path, int len) {
+  struct stat open, named;
+  if (len < 10 || memcmp(path + len - 10, " (deleted)", 10)) return len;
+  if (fbx_sys(__NR_fstat, fd, &open, 0, 0, 0, 0) < 0) return -1;
+  if (fbx_sys(__NR_newfstatat, AT_FDCWD, path, &named, 0, 0, 0) == 0 &&
+      open.st_ino == named.st_ino && open.st_dev == named.st_dev)
+    return len;
+  path[len - 10] = 0;
+  return len - 10;
+}
+
+int fbx_fd_path(int fd, char *out) {
+  char link[32] = "/proc/self/fd/", digits[12];
+  int at = 14, n = 0;
+  if (fd < 0) return -1;
+  do digits[n++] = (char)('0' + fd % 10);
+  while (fd /= 10);
+  while (n) link[at++] = digits[--n];
+  link[at] = 0;
+  long len = fbx_sys(__NR_readlinkat, AT_FDCWD, link, out, FBX_TEXT, 0, 0);
+  if (len < 0 || len >= FBX_TEXT) return -1;
+  out[len] = 0;
+  if (out[0] != '/') return 0;
+  fd = 0;
+  for (int i = 14; link[i]; i++) fd = fd * 10 + link[i] - '0';
+  return without_mark(fd, out, (int)len);
+}
