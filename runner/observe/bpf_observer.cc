@@ -185,6 +185,10 @@ Status BpfObserver::enter_services(const TestWatch& watch) {
                       .wake_at = ring_bytes_ / 4};
     for (uint16_t nr : service.syscalls)
       if (nr < FBX_NR_LIMIT) entry.interest[nr / 64] |= uint64_t{1} << (nr % 64);
+    decoder_->expect(service.index, service.syscalls);
+    for (const abi::Syscall& row : abi::kSyscalls)
+      if (row.nr() >= 0 && may_escape(row))
+        entry.interest[row.nr() / 64] |= uint64_t{1} << (row.nr() % 64);
     if (Status s = put(map, &service.cgroup_id, &entry, "fbx_services"); !s) return s;
     keys_.push_back(service.cgroup_id);
   }
@@ -200,6 +204,8 @@ Status BpfObserver::pump() {
 int BpfObserver::poll_fd() const { return ring_buffer__epoll_fd(ring_); }
 
 std::vector<fbx_decided> BpfObserver::take_decisions() { return decoder_->take_decisions(); }
+
+std::vector<uint64_t> BpfObserver::escapes() const { return decoder_->escapes(); }
 
 Result<BpfObserver::Counts> BpfObserver::counts() const {
   const int cpus = libbpf_num_possible_cpus();

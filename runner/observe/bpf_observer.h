@@ -42,6 +42,7 @@ class BpfObserver : public Observer {
   [[nodiscard]] Loss loss() const override { return loss_; }
   [[nodiscard]] int poll_fd() const override;
   std::vector<fbx_decided> take_decisions() override;
+  [[nodiscard]] std::vector<uint64_t> escapes() const override;
   Status end_test() override;
 
  private:

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What is filtered: strings and markers (joined into others), fork, exec and exit of threads, the
-// ends of signal handlers, calls completed in place, records of another test.
+// ends of signal handlers, calls completed in place, records of another test, and calls that were
+// looked at for escapes only and are none.
 #include "runner/observe/decoder.h"
 
 #include <arpa/inet.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -48,7 +50,20 @@ FdKind kind_of(const fbx_call& call, const std::string& file) {
   return file.starts_with("/dev/shm/") ? FdKind::kShm : kind;
 }
 
+bool did_escape(const abi::Syscall& row, const Event& event) {
+  if (event.failed()) return false;
+  if (row.traits & FBX_TRAIT_ESCAPES) return true;
+  if (row.name != "mmap" || event.on != FdKind::kFile) return false;
+  constexpr uint64_t kSharings = MAP_SHARED | MAP_SHARED_VALIDATE;
+  return (event.args[2] & PROT_WRITE) && (event.args[3] & kSharings) &&
+         !(event.args[3] & MAP_PRIVATE);
+}
+
 }  // namespace
+
+bool may_escape(const abi::Syscall& row) {
+  return (row.traits & FBX_TRAIT_ESCAPES) || row.name == "mmap";
+}
 
 std::string normalised(const std::string& path) {
   std::vector<std::string_view> parts;
@@ -81,6 +96,13 @@ std::string endpoint_text(const fbx_endpoint& end) {
 Decoder::Decoder(EventStore& store, uint32_t generation,
                  std::unordered_map<uint64_t, int16_t> owners)
     : store_(store), generation_(generation), owners_(std::move(owners)) {}
+
+void Decoder::expect(int16_t service, const std::vector<uint16_t>& syscalls) {
+  std::vector<bool>& asked = asked_[service];
+  asked.assign(FBX_NR_LIMIT, false);
+  for (uint16_t nr : syscalls)
+    if (nr < FBX_NR_LIMIT) asked[nr] = true;
+}
 
 void Decoder::take(const void* record, size_t size) {
   fbx_head head;
@@ -248,6 +270,21 @@ Event Decoder::event_of(const fbx_call& call, const fbx_sock* sock) {
 
 void Decoder::take_call(const fbx_call& call, const fbx_sock* sock) {
   const size_t before = store_.size();
+  const abi::Syscall* row = abi::find_syscall(call.nr);
+  if (row && may_escape(*row)) {
+    const Event event = event_of(call, sock);
+    const auto asked = asked_.find(event.service);
+    const bool wanted = asked == asked_.end() || asked->second[call.nr];
+    if (did_escape(*row, event)) {
+      escapes_.push_back(store_.close_call(event).seq);
+      ++(store_.size() > before ? kept_ : filtered_);
+      return;
+    }
+    if (!wanted) {
+      ++filtered_;
+      return;
+    }
+  }
   if (call.flags & FBX_SAW_SIGRETURN) {
     // The handler ended and left EINTR: that is the interrupted call's result. Otherwise the call
     // goes on, and its next record completes it.
@@ -274,6 +311,8 @@ void Decoder::take_call(const fbx_call& call, const fbx_sock* sock) {
 
 uint64_t Decoder::take_running(const fbx_sock_call& record) {
   if (record.call.head.generation != generation_) return 0;
+  const auto asked = asked_.find(record.call.head.service);
+  if (asked != asked_.end() && !asked->second[record.call.nr % FBX_NR_LIMIT]) return 0;
   Event event = event_of(record.call, record.call.head.kind == FBX_RECORD_SOCK_CALL ? &record.sock : nullptr);
   event.ret = 0;
   event.end_ns = 0;

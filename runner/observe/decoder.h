@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bpf/abi/maps.h"
+#include "bpf/abi/tables.h"
 #include "runner/observe/event.h"
 
 namespace fbx::observe {
@@ -21,6 +22,9 @@ class Decoder {
  public:
   // `owners`: identity of a cgroup (bpf/abi/maps.h) → service index, or kPeerClient.
   Decoder(EventStore& store, uint32_t generation, std::unordered_map<uint64_t, int16_t> owners);
+
+  // The calls of a service that are asked for. Of others, only escapes are kept.
+  void expect(int16_t service, const std::vector<uint16_t>& syscalls);
 
   // One record as it stands in the ring. Unknown kinds, wrong sizes and other generations are
   // filtered; a wrong size also counts as broken().
@@ -38,6 +42,7 @@ class Decoder {
   [[nodiscard]] uint64_t marker_ns() const { return marker_ns_; }
   [[nodiscard]] uint32_t worker_level() const { return worker_level_; }
   [[nodiscard]] std::vector<fbx_decided> take_decisions();
+  [[nodiscard]] const std::vector<uint64_t>& escapes() const { return escapes_; }
 
  private:
   void take_call(const fbx_call& call, const fbx_sock* sock);
@@ -55,10 +60,15 @@ class Decoder {
   std::unordered_map<uint64_t, int16_t> owners_;
   std::unordered_map<uint64_t, std::string> texts_;
   std::vector<fbx_decided> decisions_;
+  std::unordered_map<int16_t, std::vector<bool>> asked_;  // service → by number
+  std::vector<uint64_t> escapes_;
   uint64_t kept_ = 0, filtered_ = 0, broken_ = 0;
   uint64_t marker_ = 0, marker_ns_ = 0;
   uint32_t worker_level_ = 0;
 };
+
+// Whether some calls of this row do work that no system call of the table shows.
+[[nodiscard]] bool may_escape(const abi::Syscall& row);
 
 // A path with "//", "." and ".." taken out by the letter; absolute paths only.
 [[nodiscard]] std::string normalised(const std::string& path);

@@ -70,6 +70,10 @@ class Observer {
   // What BPF hands have decided since the last call, in the ring's order: the injector joins them
   // with events. Filled by pump() and barrier().
   virtual std::vector<fbx_decided> take_decisions() { return {}; }
+  // Seqs of calls by which a service works past system calls that could be seen: io_uring, io_submit,
+  // a writable shared mapping of a file. They are in the store though nobody asked for them; a
+  // look-back over what they may have touched is inconclusive.
+  [[nodiscard]] virtual std::vector<uint64_t> escapes() const { return {}; }
   // Takes what is left, and makes the services' calls invisible. loss() is then final: the services
   // must be dead, or their last records count as lost.
   virtual Status end_test() = 0;
