@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The runner's side of the shim: makes the segment of one service, publishes rules, takes the
+// listener of the gate, reads what the shims report.
+//
+// The service can write into the segment. Nothing here trusts it: what the runner wrote is compared
+// with its own copy, everything else is bounded, and what does not fit is said in ShimReport.
+//
+// Thread rule: one thread at a time. create() starts a thread that owns the segment until end() or
+// destruction; the kernel marks the owner as dead when this process ends, however it ends, and from
+// then on the shims let every call pass.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "bpf/abi/shim.h"
+
+namespace fbx::inject {
+
+struct ShimSetup {
+  std::string library;  // libfbxshim.so, as the service sees it
+  std::string path;     // of the segment: made here, readable and writable for everybody
+  std::string seen_as;  // its path as the service sees it; "" = the same
+  std::vector<uint16_t> calls;  // native numbers that rules of this test can hit
+  bool gate = true;     // the same calls go past the shim to the supervisor
+  bool refuse_io_uring = false;
+};
+
+struct ShimRule {
+  fbx_rule rule = {};              // counter: index in counters()
+  std::vector<std::string> globs;  // at most FBX_SHIM_GLOBS; all must match
+};
+
+struct ShimReport {
+  std::vector<fbx_shim_entry> entries;  // in the order in which they were begun
+  uint64_t lost = 0;        // entries that found the ring full
+  uint64_t undecided = 0;   // calls that nobody decided: escapes
+  uint64_t torn = 0;        // the same, in the middle of their rules
+  uint32_t bare = 0;        // processes without the filter they should have
+  std::string damage;       // "" or what the service did to the segment: inconclusive
+};
+
+class ShimHand {
+ public:
+  static Result<std::unique_ptr<ShimHand>> create(const ShimSetup& setup);
+  ~ShimHand();  // as end(); unmaps and unlinks
+  ShimHand(const ShimHand&) = delete;
+  ShimHand& operator=(const ShimHand&) = delete;
+
+  // "LD_PRELOAD=…", "FBX_SHIM=…".
+  [[nodiscard]] std::vector<std::string> environment() const;
+
+  // The listener of the filter that the service's first process has installed, which waits in its
+  // constructor meanwhile. `pid` is that process as the caller numbers it. Waits until
+  // `deadline_ns` (CLOCK_MONOTONIC). Fails with errno EBUSY when the process has another listener.
+  // Call open_door() when the supervisor answers.
+  Result<int> take_listener(pid_t pid, uint64_t deadline_ns);
+  void open_door();
+
+  // The rules in deciding order, instead of those before. When it returns, the next call that
+  // enters is decided by them, and held calls of rules that are gone were woken. Fails when they
+  // don't fit; then nothing has changed.
+  Status publish(const std::vector<ShimRule>& rules);
+
+  // FBX_COUNTERS of them; the supervisor of this service must count in the same ones.
+  [[nodiscard]] fbx_counter* counters() { return shim_->counters; }
+
+  // What has come since the last call.
+  [[nodiscard]] ShimReport read();
+  // Of fbx_shim_entry.name; "" = none, or not to be believed.
+  [[nodiscard]] std::string name(uint32_t id) const;
+  [[nodiscard]] uint32_t attached() const { return shim_->head.attached; }
+
+  // Lifts everything and lets the shims pass every call from now on.
+  void end();
+
+ private:
+  struct Owner;
+  ShimHand() = default;
+  [[nodiscard]] std::string damage() const;
+
+  ShimSetup setup_;
+  fbx_shim* shim_ = nullptr;
+  std::unique_ptr<Owner> owner_;
+  fbx_shim_head written_ = {};
+  std::vector<uint8_t> active_;  // the set as published
+  uint64_t tail_ = 0;
+  bool broken_ = false;
+};
+
+}  // namespace fbx::inject
