@@ -162,6 +162,38 @@ TEST_CASE("nth, every and probability count over threads and forks") {
   CHECK(static_cast<uint64_t>(failed) == rules[0].fired + rules[1].fired + rules[2].fired);
 }
 
+TEST_CASE("programs are reached however they are linked") {
+  for (const char* linkage : {"dynamic", "static"}) {
+    CAPTURE(linkage);
+    World world({{"write"}});
+    const std::string program = std::string(FBX_VICTIMS) + "/" + linkage + "/threaded_writer";
+    const std::string dir = "DIR=" + scratch_dir();
+    auto service = world.start(0, [&](const Line& line) {
+      line.hear();
+      dup2(line.out, 1);
+      const char* const argv[] = {program.c_str(), nullptr};
+      const char* const env[] = {dir.c_str(), "THREADS=3", "ROUNDS=50", nullptr};
+      execve(program.c_str(), const_cast<char**>(argv), const_cast<char**>(env));
+      return 127;
+    });
+    auto rule = World::deny(0, "write", ENOSPC);
+    rule.every = 10;
+    REQUIRE(world.install({rule}));
+    service->say('g');
+    std::string said;
+    while (const char c = service->hear()) said += c;
+    CHECK(service->wait() == 0);
+    CHECK(said.ends_with("ok\n"));
+    const RuleEntry& entry = world.collect()[0];
+    CAPTURE(show(entry));
+    CHECK(entry.matched == 150);
+    CHECK(entry.fired == 15);
+    CHECK(entry.by.size() >= 1);
+    CHECK(entry.escapes.empty());
+    CHECK(world.decided(0, "write").size() == 15);
+  }
+}
+
 TEST_CASE("an inner scope decides first, and what it does not fire on passes to the outer one") {
   World world({{"write"}});
   auto service = world.start(0, [](const Line& line) {
