@@ -70,12 +70,13 @@ std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const 
                         std::to_string(seen.loss.written) + " records were lost",
                     "run fewer tests at once (-j), or watch fewer calls"};
   if (!seen.barrier.exact)
-    return Doubtful{"inexact-barrier", "what has just happened is not all known: " + seen.barrier.why,
-                    "run it again"};
+    return Doubtful{"inexact-barrier",
+                    "what has just happened is not all known: " + seen.barrier.why, "run it again"};
   if (!unsure.empty()) {
     const Event& event = seen.store->at(unsure.front());
     return Doubtful{"undecided-event",
-                    "whether this event matches can't be told: " + event_text(seen, event) + and_more(unsure.size()),
+                    "whether this event matches can't be told: " + event_text(seen, event) +
+                        and_more(unsure.size()),
                     ""};
   }
   return std::nullopt;

@@ -55,7 +55,7 @@ struct Facts {
   bool timed_out = false;
   std::vector<std::string> residue;       // what teardown found still alive; any = inconclusive
   std::optional<report::Verdict> baseline;  // of a cell: how the fault-free run ended
-  bool strict = false;                      // --strict: a test that asserted nothing is inconclusive
+  bool strict = false;  // --strict: a test that asserted nothing is inconclusive
   // For words only ("inventory made 0 fsync calls, 41 writes"); either may be null.
   const observe::EventStore* store = nullptr;
   const observe::TestWatch* watch = nullptr;

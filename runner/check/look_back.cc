@@ -35,7 +35,8 @@ std::string name_of(const model::LookBack& what) {
 std::string listed_text(const Seen& seen, const Counted& found) {
   if (found.listed.empty()) return "";
   const Event& first = seen.store->at(found.listed.front());
-  return "; not counted, because it failed: " + event_text(seen, first) + and_more(found.listed.size());
+  return "; not counted, because it failed: " + event_text(seen, first) +
+         and_more(found.listed.size());
 }
 
 Judged broken_never(const model::LookBack& what, const Seen& seen, const Counted& found) {
@@ -159,7 +160,8 @@ Evaluation LookBacks::evaluate(const model::LookBack& what, const Place& place, 
     } else if (!never) {
       out.judged = unseen_event(what, seen, found, near_misses(what, seen, window_ns));
     }
-    if (out.judged.how == How::kHeld) out.judged.text = name_of(what) + " held" + listed_text(seen, found);
+    if (out.judged.how == How::kHeld)
+      out.judged.text = name_of(what) + " held" + listed_text(seen, found);
   }
   out.judged.place = place;
   return out;
@@ -184,7 +186,8 @@ std::vector<Judged> PendingNevers::leave(model::ScopeId scope, LookBacks& look_b
       kept.push_back(std::move(pending));
       continue;
     }
-    judged.push_back(look_backs.evaluate(pending.what, pending.place, seen, pending.window_ns).judged);
+    judged.push_back(
+        look_backs.evaluate(pending.what, pending.place, seen, pending.window_ns).judged);
     judged.back().again = true;
   }
   pending_ = std::move(kept);

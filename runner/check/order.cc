@@ -56,7 +56,8 @@ std::string range_text(const CountWanted& wanted) {
 
 Judged count_with(const CompiledFilter& filter, LookBacks& look_backs, const CountWanted& wanted,
                   const Seen& seen, uint64_t window_ns) {
-  const std::string name = "assert_count(" + range_text(wanted) + ", " + wanted.filter.display + ")";
+  const std::string name =
+      "assert_count(" + range_text(wanted) + ", " + wanted.filter.display + ")";
   const Sorted found = sort_out(filter, look_backs, seen, window_ns);
   const uint64_t low = found.sure.size(), high = low + found.perhaps.size();
   const auto failed = [&] {

@@ -133,7 +133,8 @@ std::vector<report::EventLine> timeline(const plan::Plan& plan, const EventStore
   for (Line& line : lines) {
     const auto at = static_cast<int64_t>(time_of(store.at(line.seq)) - focus.body_ns);
     if (line.alike > 0) line.text += "  (" + std::to_string(line.alike) + " more alike)";
-    out.push_back({line.seq, static_cast<double>(at) / 1e6, line.column, line.text, line.seq == focus.event});
+    out.push_back(
+        {line.seq, static_cast<double>(at) / 1e6, line.column, line.text, line.seq == focus.event});
   }
   return out;
 }

@@ -75,7 +75,9 @@ Fires fires_from(const Json& v) {
   return f;
 }
 
-Json encode(const model::Frame& f) { return {{"function", f.function}, {"place", encode(f.place)}}; }
+Json encode(const model::Frame& f) {
+  return {{"function", f.function}, {"place", encode(f.place)}};
+}
 
 model::Frame frame_from(const Json& v) {
   return {v.at("function").get<std::string>(), place_from(v.at("place"))};

@@ -96,7 +96,8 @@ int service_at(const Transfer& transfer, int port) {
     return std::any_of(service.interfaces.begin(), service.interfaces.end(),
                        [port](const plan::Interface& i) { return i.port == port; });
   };
-  if (has_port(plan.services[transfer.step.service])) return static_cast<int>(transfer.step.service);
+  if (has_port(plan.services[transfer.step.service]))
+    return static_cast<int>(transfer.step.service);
   const auto found = std::find_if(plan.services.begin(), plan.services.end(), has_port);
   return found == plan.services.end() ? -1 : static_cast<int>(found - plan.services.begin());
 }
@@ -225,7 +226,8 @@ std::optional<CURLcode> drive(CURLM* multi, CURL* easy, const StepEnv& env) {
 std::string words_behind_colon(const char* text) {
   const char* colon = std::strrchr(text, ':');
   std::string words = trimmed(colon != nullptr ? colon + 1 : text);
-  if (!words.empty()) words[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(words[0])));
+  if (!words.empty())
+    words[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(words[0])));
   return words;
 }
 
@@ -251,8 +253,8 @@ std::string error_text(CURL* easy, CURLcode code, const Transfer& transfer) {
     case CURLE_UNSUPPORTED_PROTOCOL:
       return "not an HTTP answer";
     case CURLE_PARTIAL_FILE:
-      return "closed before the answer ended (after " + std::to_string(transfer.result.body.size()) +
-             " bytes)";
+      return "closed before the answer ended (after " +
+             std::to_string(transfer.result.body.size()) + " bytes)";
     case CURLE_TOO_MANY_REDIRECTS:
       return "too many redirects";
     case CURLE_URL_MALFORMAT:

@@ -223,9 +223,20 @@ TEST_CASE("the plain keys") {
       {"label", [](F& f) { f.label = "disk"; }, decided("deny(EIO)", "disk"), Match::kYes},
       {"no label", [](F& f) { f.label = "disk"; }, plain, Match::kNo},
       {"type", [](F& f) { f.type = "lifecycle"; }, plain, Match::kNo},
-      {"all keys", [](F& f) { f.service = kInventory; f.syscall = "write"; f.path = "/*"; f.fd = 7; },
+      {"all keys",
+       [](F& f) {
+         f.service = kInventory;
+         f.syscall = "write";
+         f.path = "/*";
+         f.fd = 7;
+       },
        plain, Match::kYes},
-      {"one key wrong", [](F& f) { f.service = kInventory; f.syscall = "write"; f.path = "/b"; },
+      {"one key wrong",
+       [](F& f) {
+         f.service = kInventory;
+         f.syscall = "write";
+         f.path = "/b";
+       },
        plain, Match::kNo},
   });
 }

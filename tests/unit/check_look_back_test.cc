@@ -141,7 +141,8 @@ TEST_CASE("the window: effects count by their begin, waits by their end") {
         .lasting(row.lasts_ms)
         .add();
     CHECK((judge(world, Kind::kEventually, filter_on(row.syscall)) == How::kHeld) == row.in);
-    CHECK(judge(world, Kind::kEventually, filter_on(row.syscall), 0) == How::kHeld);  // since="start"
+    CHECK(judge(world, Kind::kEventually, filter_on(row.syscall), 0) ==
+          How::kHeld);  // since="start"
   }
 }
 
@@ -149,7 +150,10 @@ TEST_CASE("a window's begin is found though ends are not in order") {
   World world;
   for (int i = 0; i < 50; ++i) {
     // Every fifth is long: its end lies behind the begin of the next ones.
-    Call(world.store, kInventory, "write", i + 1, 1).file("/a").lasting(i % 5 == 0 ? 30 : 0.5).add();
+    Call(world.store, kInventory, "write", i + 1, 1)
+        .file("/a")
+        .lasting(i % 5 == 0 ? 30 : 0.5)
+        .add();
   }
   LookBacks look_backs(world.store);
   const auto filter = CompiledFilter::compile(filter_on("write"), world.plan);
@@ -162,7 +166,8 @@ TEST_CASE("a window's begin is found though ends are not in order") {
 
 TEST_CASE("a call that was in flight and ends later is found by the same look-backs") {
   World world;
-  const uint64_t seq = Call(world.store, kInventory, "accept", 2).on(FdKind::kStream).in_flight().add();
+  const uint64_t seq =
+      Call(world.store, kInventory, "accept", 2).on(FdKind::kStream).in_flight().add();
   LookBacks look_backs(world.store);
   const auto what = look_back(Kind::kEventually, filter_on("accept"));
   CHECK(look_backs.evaluate(what, {}, world.seen(), kBody).judged.how == How::kFailed);
@@ -231,7 +236,8 @@ TEST_CASE("a failure names the event, its place and how many more there are") {
 TEST_CASE("what was missed by little is said") {
   World world;
   Call(world.store, kInventory, "write", 20, 24).file("/var/a.wal").add();
-  const Evaluation by_path = evaluate(world, look_back(Kind::kEventually, filter_on("write", "/tmp/*")));
+  const Evaluation by_path =
+      evaluate(world, look_back(Kind::kEventually, filter_on("write", "/tmp/*")));
   CHECK(by_path.judged.text.ends_with("no such event; 1 call matched all but path=: /var/a.wal"));
   Call(world.store, kInventory, "fsync", 21, -EIO).file("/tmp/a").decided("deny(EIO)").add();
   const Evaluation failed = evaluate(world, look_back(Kind::kEventually, filter_on("fsync")));

@@ -121,7 +121,11 @@ TEST_CASE("assert_before: certain, certainly not, and not certain") {
       {"a first in flight", {{1, -1}}, {{3, 4}}, How::kInconclusive, How::kInconclusive},
       {"a then in flight, no first", {}, {{3, -1}}, How::kInconclusive, How::kInconclusive},
       {"a then in flight, covered", {{1, 2}}, {{3, -1}}, How::kHeld, How::kHeld},
-      {"a then in flight takes a first", {{1, 2}}, {{3, -1}, {4, 5}}, How::kInconclusive, How::kHeld},
+      {"a then in flight takes a first",
+       {{1, 2}},
+       {{3, -1}, {4, 5}},
+       How::kInconclusive,
+       How::kHeld},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);
@@ -178,7 +182,8 @@ TEST_CASE("events lists everything that matches, and says when something may be 
   Listing all = list_events(look_backs, filter_on("write", "/a"), {}, world.seen(), 0);
   CHECK(all.seqs == std::vector<uint64_t>{1, 2, 3});
   CHECK_FALSE(all.doubt);
-  CHECK(list_events(look_backs, filter_on("write", "/a"), {}, world.seen(), 3 * kMs).seqs.size() == 2);
+  CHECK(list_events(look_backs, filter_on("write", "/a"), {}, world.seen(), 3 * kMs).seqs.size() ==
+        2);
   world.barrier.exact = false;
   all = list_events(look_backs, filter_on("write", "/a"), {"a.star", 2, 1}, world.seen(), 0);
   REQUIRE(all.doubt);

@@ -53,7 +53,8 @@ TEST_CASE("an event is one line") {
   const Row rows[] = {
       {Call(store, kInventory, "write", 1, 24).file("/tmp/a.wal").add(),
        "write /tmp/a.wal → 24 bytes"},
-      {Call(store, kInventory, "write", 1, 1).file("/tmp/a.wal").add(), "write /tmp/a.wal → 1 byte"},
+      {Call(store, kInventory, "write", 1, 1).file("/tmp/a.wal").add(),
+       "write /tmp/a.wal → 1 byte"},
       {Call(store, kInventory, "write", 1, 1).file("/b", "/a").add(), "write /b (as /a) → 1 byte"},
       {Call(store, kInventory, "fsync", 1, -EIO).file("/a").decided("deny(EIO)", "disk").add(),
        "fsync /a → EIO  deny(EIO) disk"},

@@ -198,7 +198,8 @@ TEST_CASE("services that exit") {
   });
   Case shown;
   shown.exits(exited(3)).stopping = true;
-  CHECK(shown.judge().notes == std::vector<std::string>{"inventory exited with status 3 when it was stopped"});
+  CHECK(shown.judge().notes ==
+        std::vector<std::string>{"inventory exited with status 3 when it was stopped"});
 }
 
 TEST_CASE("rules that never fired") {
@@ -227,9 +228,18 @@ TEST_CASE("rules that never fired") {
 
 TEST_CASE("cells") {
   check_rows({
-      {"fired", [](Case& c) { c.cell(); c.rule(1, 1); }, Verdict::kPass, ""},
-      {"never fired", [](Case& c) { c.cell(); c.rule(0, 0); }, Verdict::kNotApplicable,
-       "never-fired"},
+      {"fired",
+       [](Case& c) {
+         c.cell();
+         c.rule(1, 1);
+       },
+       Verdict::kPass, ""},
+      {"never fired",
+       [](Case& c) {
+         c.cell();
+         c.rule(0, 0);
+       },
+       Verdict::kNotApplicable, "never-fired"},
       {"never fired, expectation failed",
        [](Case& c) {
          c.cell();
@@ -244,7 +254,12 @@ TEST_CASE("cells") {
          c.facts.loss.lost = 1;
        },
        Verdict::kInconclusive, "events-lost"},
-      {"one of two fired", [](Case& c) { c.cell(); c.rule(1, 1); c.rule(0, 0); },
+      {"one of two fired",
+       [](Case& c) {
+         c.cell();
+         c.rule(1, 1);
+         c.rule(0, 0);
+       },
        Verdict::kInconclusive, "never-fired"},
       {"an optional one fired",
        [](Case& c) {
@@ -253,7 +268,11 @@ TEST_CASE("cells") {
          c.rule(0, 0);
        },
        Verdict::kInconclusive, "never-fired"},
-      {"only optional ones", [](Case& c) { c.cell(); c.rule(0, 0).optional = true; },
+      {"only optional ones",
+       [](Case& c) {
+         c.cell();
+         c.rule(0, 0).optional = true;
+       },
        Verdict::kPass, ""},
       {"require_faults_fire=False",
        [](Case& c) {
@@ -262,9 +281,19 @@ TEST_CASE("cells") {
          c.rule(0, 0);
        },
        Verdict::kPass, ""},
-      {"baseline failed", [](Case& c) { c.cell(); c.rule(1, 1); c.facts.baseline = Verdict::kFail; },
+      {"baseline failed",
+       [](Case& c) {
+         c.cell();
+         c.rule(1, 1);
+         c.facts.baseline = Verdict::kFail;
+       },
        Verdict::kInconclusive, "baseline"},
-      {"baseline did not run", [](Case& c) { c.cell(); c.rule(1, 1); c.facts.baseline.reset(); },
+      {"baseline did not run",
+       [](Case& c) {
+         c.cell();
+         c.rule(1, 1);
+         c.facts.baseline.reset();
+       },
        Verdict::kInconclusive, "baseline"},
       {"baseline failed, nothing fired",
        [](Case& c) {

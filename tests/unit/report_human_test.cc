@@ -71,7 +71,8 @@ TEST_CASE("a matrix is shown against its baseline") {
   RunOutcome run;
   run.tests = {baseline("order_flow"), cell("order_flow", "db_down", Verdict::kPass),
                cell("order_flow", "slow_network", Verdict::kPass, 0),
-               baseline("browse", Verdict::kFail), cell("browse", "db_down", Verdict::kInconclusive)};
+               baseline("browse", Verdict::kFail),
+               cell("browse", "db_down", Verdict::kInconclusive)};
   check_golden("matrix", matrix_tables(run, sample_plan(), false));
   CHECK(matrix_tables(RunOutcome{}, sample_plan(), false).empty());
 }

@@ -16,7 +16,9 @@ inline plan::Plan sample_plan() {
                           {{40, "def test_recovers():"},
                            {43, "\tassert_eq(résumé.status, 503)"},
                            {44, "    assert_never(service=\"inventory\", syscall=\"write\")"}}});
-  plan.matrices.push_back({.place = {}, .scenarios = {"order_flow", "browse"}, .assumptions = {"db_down", "slow_network"}});
+  plan.matrices.push_back({.place = {},
+                           .scenarios = {"order_flow", "browse"},
+                           .assumptions = {"db_down", "slow_network"}});
   return plan;
 }
 
@@ -57,7 +59,8 @@ inline TestOutcome failing() {
   broken.place = {"partition-test.star", 43, 12};
   broken.actual = "200";
   broken.expected = "503";
-  Reason exited = reason(Verdict::kFail, "service-exited", "inventory was killed by SIGSEGV\nlast words: bye");
+  Reason exited =
+      reason(Verdict::kFail, "service-exited", "inventory was killed by SIGSEGV\nlast words: bye");
   exited.remedy = "expect_exit(inventory)";
   t.reasons = {broken, exited};
   t.traceback = {{"test_recovers", {"partition-test.star", 40, 5}},
@@ -65,15 +68,17 @@ inline TestOutcome failing() {
   t.step_in_flight = "orders.post /orders → 200, 2.1 ms";
   Fires cut = fires("partition(orders, inventory)", "partition(orders, inventory)", 3, 2);
   cut.by = {{"inventory", 2}};
-  Fires missed = fires("inventory.fsync", "fsync=deny(\"EIO\", path=\"/data/*\") on inventory", 0, 0);
+  Fires missed =
+      fires("inventory.fsync", "fsync=deny(\"EIO\", path=\"/data/*\") on inventory", 0, 0);
   missed.optional = true;
   missed.near_misses = 3;
   missed.nearest = "/tmp/inventory.wal";
   missed.note = "inventory made 3 fsync calls, 41 write";
   t.fires = {cut, missed};
-  t.events = {{3, 0.1, "fault", "on: partition(orders, inventory)", false},
-              {9, 1.25, "orders", "connect inventory (127.0.0.1:5432) → ECONNREFUSED  cut(refuse)", false},
-              {12, 14.0, "inventory", "write /tmp/inventory.wal → 24 bytes", true}};
+  t.events = {
+      {3, 0.1, "fault", "on: partition(orders, inventory)", false},
+      {9, 1.25, "orders", "connect inventory (127.0.0.1:5432) → ECONNREFUSED  cut(refuse)", false},
+      {12, 14.0, "inventory", "write /tmp/inventory.wal → 24 bytes", true}};
   t.outputs = {{"inventory", {"stderr: \x1b[31mpanic\x07", "stdout: bye"}}, {"orders", {}}};
   t.printed = {"one\ntwo"};
   t.notes = {"orders exited with status 1 when it was stopped"};

@@ -31,7 +31,9 @@ std::string cgroup_mount() {
 // A cgroup of this test's own, removed at the end.
 class Cgroup {
  public:
-  explicit Cgroup(const std::string& path) : path_(path) { REQUIRE(::mkdir(path.c_str(), 0755) == 0); }
+  explicit Cgroup(const std::string& path) : path_(path) {
+    REQUIRE(::mkdir(path.c_str(), 0755) == 0);
+  }
   ~Cgroup() { ::rmdir(path_.c_str()); }
   Cgroup(const Cgroup&) = delete;
   Cgroup& operator=(const Cgroup&) = delete;

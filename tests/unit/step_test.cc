@@ -50,12 +50,21 @@ TEST_CASE("an http answer becomes a result") {
       {"503", {blank, http("503 No", "why")}, 503, false, "why", ""},
       {"399 is ok", {blank, http("399 Odd", "")}, 399, true, "", ""},
       {"in pieces", {blank, http("200 OK", "hello"), Ending::kClose, 3}, 200, true, "hello", ""},
-      {"100 first", {blank, "HTTP/1.1 100 Continue\r\n\r\n" + http("200 OK", "x")}, 200, true, "x", ""},
+      {"100 first",
+       {blank, "HTTP/1.1 100 Continue\r\n\r\n" + http("200 OK", "x")},
+       200,
+       true,
+       "x",
+       ""},
       {"silent close", {blank, ""}, 0, false, "", "empty reply"},
       {"reset", {blank, "", Ending::kReset}, 0, false, "", "connection reset by peer"},
       {"silence", {blank, "", Ending::kHold}, 0, false, "", "timed out after 200ms"},
       {"no http", {blank, "PONG\n"}, 0, false, "", "not an HTTP answer"},
-      {"cut body", {blank, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"}, 200, false, "abc",
+      {"cut body",
+       {blank, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc"},
+       200,
+       false,
+       "abc",
        "closed before the answer ended (after 3 bytes)"},
   };
   for (const Row& row : rows) {
@@ -92,8 +101,8 @@ TEST_CASE("an http request says what was asked, and nothing else") {
     const StepOutcome outcome = client.perform(step);
     CHECK(outcome.result.status == 200);
     CHECK(outcome.display.starts_with("orders.post orders/a%20b?x=1 → 200, "));
-    CHECK(outcome.result.headers ==
-          std::vector<std::pair<std::string, std::string>>{{"content-length", "0"}, {"x-two", "B"}});
+    CHECK(outcome.result.headers == std::vector<std::pair<std::string, std::string>>{
+                                        {"content-length", "0"}, {"x-two", "B"}});
     request = server.request();
   }
   CHECK(request == "POST /orders/a%20b?x=1 HTTP/1.1\r\nHost: 127.0.0.1:" + std::to_string(port) +
