@@ -3,7 +3,8 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -35,6 +36,9 @@ constexpr uint32_t kArch = AUDIT_ARCH_X86_64;
 #elif defined(__aarch64__)
 constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
 #endif
+
+const int kAlarmSignal = SIGRTMIN + 7;
+constexpr long kPatienceNs = 5'000'000;
 
 uint64_t now_ns() {
   timespec t{};
@@ -161,14 +165,39 @@ Supervisor::Bypass Supervisor::bypass(int16_t service) const {
   return found == services_.end() ? Bypass{} : found->second.bypass;
 }
 
+// A call that is announced may be withdrawn before it is received: its thread was killed, or a
+// signal came and the call ended with EINTR. Receiving then waits for the next call of that service,
+// and everybody else would wait with it; so a signal to this thread ends a wait that takes long.
+bool Supervisor::make_alarm() {
+  struct sigaction action{};
+  action.sa_handler = [](int) {};  // without SA_RESTART: the ioctl returns EINTR
+  sigaction(kAlarmSignal, &action, nullptr);
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, kAlarmSignal);
+  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+  sigevent event{};
+  event.sigev_notify = SIGEV_THREAD_ID;
+  event.sigev_signo = kAlarmSignal;
+  event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
+  return timer_create(CLOCK_MONOTONIC, &event, &alarm_) == 0;
+}
+
 void Supervisor::run() {
   prctl(PR_SET_NAME, "fbx-supervisor");
+  if (!make_alarm()) {
+    const std::lock_guard lock(mutex_);
+    troubles_.push_back(std::string("the supervisor has no timer: ") + strerror(errno));
+  }
   for (;;) {
     epoll_event events[16];
     const int n = epoll_wait(epoll_.get(), events, 16, -1);
     for (int i = 0; i < n; ++i) {
       const int fd = events[i].data.fd;
-      if (fd == stop_event_.get()) return;
+      if (fd == stop_event_.get()) {
+        timer_delete(alarm_);
+        return;
+      }
       if (fd == timer_.get()) {
         uint64_t times = 0;
         if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN) continue;
@@ -200,6 +229,8 @@ void Supervisor::serve(int fd) {
   }
   std::fill(notif_buffer_.begin(), notif_buffer_.end(), uint8_t{0});
   auto* notif = reinterpret_cast<seccomp_notif*>(notif_buffer_.data());
+  const itimerspec patience{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kPatienceNs}};
+  timer_settime(alarm_, 0, &patience, nullptr);
   if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, notif) != 0) {
     if (errno == EINTR || errno == ENOENT) return;
     const std::lock_guard lock(mutex_);

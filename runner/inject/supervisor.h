@@ -16,6 +16,8 @@
 // change binds.
 #pragma once
 
+#include <time.h>
+
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -97,6 +99,7 @@ class Supervisor {
   };
 
   void run();
+  bool make_alarm();
   void serve(int fd);
   void handle(const Call& call);
   void handle_under(const Call& call, std::shared_ptr<const ActiveSet> set,
@@ -115,6 +118,7 @@ class Supervisor {
   mutable std::mutex mutex_;
   std::thread thread_;
   sandbox::Fd epoll_, stop_event_, timer_;
+  timer_t alarm_ = {};
   std::vector<uint8_t> notif_buffer_;
   // Guarded by mutex_.
   std::map<int, Listener> listeners_;

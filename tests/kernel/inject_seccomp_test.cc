@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
@@ -291,6 +292,47 @@ TEST_CASE("signals that interrupt a held call do not make it count twice") {
   CHECK(rule.matched == 1);
   CHECK(rule.fired == 1);
   CHECK(rule.escapes.empty());
+}
+
+TEST_CASE("calls that are withdrawn before they are received stall nobody") {
+  World world({{"fsync"}, {"fsync", plan::Need::Kind::kDelay, 1}});
+  auto stormy = world.start(0, [](const Line& line) {
+    struct sigaction action{};
+    action.sa_handler = [](int) {};  // no SA_RESTART: the call ends with EINTR and is not made again
+    sigaction(SIGALRM, &action, nullptr);
+    const int file = open_file("storm");
+    line.say('r');
+    const itimerval storm{{0, 53}, {0, 53}}, calm{};
+    for (;;) {
+      if (!line.hear()) return 0;
+      setitimer(ITIMER_REAL, &storm, nullptr);
+      for (int i = 0; i < 300; ++i) fsync(file);
+      setitimer(ITIMER_REAL, &calm, nullptr);
+      line.say('d');
+    }
+  });
+  REQUIRE(stormy->hear() == 'r');
+  auto other = world.start(1, [](const Line& line) {
+    const int file = open_file("other");
+    while (line.hear()) {
+      if (fsync(file) != 0) return 1;
+      line.say('d');
+    }
+    return 0;
+  });
+  REQUIRE(world.install({World::deny(0, "fsync", EIO), World::delay(1, "fsync", 1)}));
+  for (int i = 0; i < 10; ++i) {
+    stormy->say('g');
+    REQUIRE(stormy->hear() == 'd');
+    const uint64_t begin = now_ns();
+    other->say('g');
+    REQUIRE(other->hear() == 'd');
+    CHECK(now_ns() - begin < 5'000'000'000);
+  }
+  for (const RuleEntry& rule : world.collect()) {
+    CAPTURE(show(rule));
+    CHECK(rule.fired > 0);
+  }
 }
 
 TEST_CASE("a supervisor whose decisions are ignored is found out") {
