@@ -133,6 +133,12 @@ TEST_CASE("look-backs and doubts") {
       {"failed", [](Case& c) { c.judged(How::kFailed, "assertion"); }, Verdict::kFail, "assertion"},
       {"inconclusive", [](Case& c) { c.judged(How::kInconclusive, "not-watched"); },
        Verdict::kInconclusive, "not-watched"},
+      {"inconclusive first, then an assertion",
+       [](Case& c) {
+         c.judged(How::kInconclusive, "not-watched");
+         c.ends(Finished::How::kFailed);
+       },
+       Verdict::kFail, "assertion"},
       {"foreign answer", [](Case& c) { c.doubt("foreign-answer"); }, Verdict::kInconclusive,
        "foreign-answer"},
       {"events lost", [](Case& c) { c.facts.loss.lost = 1; }, Verdict::kInconclusive,
