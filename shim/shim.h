@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What the files of the shim share. Rules of this folder: no libc function but __errno_location,
-// no allocation, no lock that a signal handler or a killed thread could leave taken, at most 3 KB
+// no allocation, no lock that a signal handler or a killed thread could leave taken, at most 5 KB
 // of stack. Headers of libc are not included: their prototypes are of the functions defined here.
 #pragma once
 

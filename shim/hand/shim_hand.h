@@ -72,6 +72,8 @@ class ShimHand {
 
   // What has come since the last call.
   [[nodiscard]] ShimReport read();
+  // Entries begun so far, as the shims say.
+  [[nodiscard]] uint64_t begun() const { return __atomic_load_n(&shim_->head.head, __ATOMIC_ACQUIRE); }
   // Of fbx_shim_entry.name; "" = none, or not to be believed.
   [[nodiscard]] std::string name(uint32_t id) const;
   [[nodiscard]] uint32_t attached() const { return shim_->head.attached; }

@@ -36,8 +36,10 @@ int loop(const char* path, int calls) {
   const uint64_t begin = now_ns();
   for (int i = 0; i < calls; ++i) sum += pwrite(fd, "x", 1, 0);
   const double ns = static_cast<double>(now_ns() - begin) / calls;
-  dprintf(1, "%.1f %zd\n", ns, sum);
-  return 0;
+  // Nobody answers for what goes past the shim, so not by stdio.
+  char line[64];
+  const int n = std::snprintf(line, sizeof line, "%.1f %zd\n", ns, sum);
+  return write(1, line, static_cast<size_t>(n)) == n ? 0 : 1;
 }
 
 enum class State { kNative, kIdle, kOther, kDeny };
