@@ -3,11 +3,13 @@
 // Programs under the shim and its gate, with a small supervisor for what goes past it: whichever
 // of the two decides a call, the sequence of decisions is the same.
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -304,4 +306,31 @@ TEST_CASE("ten thousand installs and lifts under load, no call half-way") {
   CHECK(torn == 0);
   CHECK(denied > 0);
   CHECK(kill(b.pid, 0) == 0);
+}
+
+TEST_CASE("a process with a listener of its own is told, not half faulted") {
+  Bench b;
+  std::vector<std::string> env = b.hand->environment();
+  env.push_back("OUT=" + b.folder + "/out");
+  b.pid = fork();
+  if (b.pid == 0) {
+    sock_filter pass = BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+    sock_fprog prog{1, &pass};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    const long fd =
+        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, &prog);
+    if (fd < 0 || dup2(static_cast<int>(fd), 100) != 100) _exit(1);  // survives exec
+    std::vector<char*> e;
+    for (auto& word : env) e.push_back(word.data());
+    e.push_back(nullptr);
+    dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), 1);
+    execle(FBX_SHIM_VICTIM, FBX_SHIM_VICTIM, "closes", nullptr, e.data());
+    _exit(127);
+  }
+  const auto fd = b.hand->take_listener(b.pid, now_ns() + 10'000'000'000u);
+  REQUIRE(!fd);
+  CHECK(fd.error().errnum == EBUSY);
+  waitpid(b.pid, nullptr, 0);
+  b.pid = -1;
+  CHECK(b.hand->read().bare == 1);
 }
