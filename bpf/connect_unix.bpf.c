@@ -29,7 +29,8 @@ struct {
   __type(value, struct fbx_unix_scratch);
 } fbx_unix_scratch SEC(".maps");
 
-// The name as it would be bound. A path ends at its NUL or at the address's end, whichever is first.
+// The name as it would be bound. A path ends at its NUL or at the address's end, whichever is
+// first.
 static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix_scratch *scratch) {
   if (!bpf_cast_to_kern_ctx) return -1;
   struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// What becomes of a dial, once its peer is known: the caller's rules first (a fault is in the call),
-// then the cuts (which are in the network behind it).
+// What becomes of a dial, once its peer is known: the caller's rules first (a fault is in the
+// call), then the cuts (which are in the network behind it).
 #pragma once
 
 #include "bpf/inject.h"
@@ -30,8 +30,9 @@ static __always_inline void decided__fill(struct fbx_decided *out, const struct 
 
 // Global functions, because the verifier checks those once and not once for every state in which
 // they are called (110 ms of loading against 20), and because the stack is 512 bytes deep.
-__attribute__((weak, noinline)) int rules__log(const struct fbx_dial *dial, const struct fbx_decision *d,
-                                         uint32_t generation, uint64_t caller_id) {
+__attribute__((weak, noinline)) int rules__log(const struct fbx_dial* dial,
+                                               const struct fbx_decision* d, uint32_t generation,
+                                               uint64_t caller_id) {
   if (!dial || !d) return 0;
   struct fbx_service *caller = bpf_map_lookup_elem(&fbx_services, &caller_id);
   if (!caller) return 0;

@@ -77,7 +77,8 @@ int sockets__list_tcp(struct bpf_iter__tcp *ctx) {
   if (end.state == FBX_TCP_NEW_SYN_RECV) {
     struct tcp_request_sock *request = (void *)bpf_skc_to_tcp_request_sock(common);
     if (!request) return 0;
-    end.cgroup = sock__owner(BPF_CORE_READ((struct sock_common___listener *)common, skc_listener), level);
+    end.cgroup =
+        sock__owner(BPF_CORE_READ((struct sock_common___listener*)common, skc_listener), level);
     end.rcv_nxt = BPF_CORE_READ(request, rcv_nxt);
     end.snd_nxt = BPF_CORE_READ(request, snt_isn) + 1;
   } else {

@@ -139,7 +139,8 @@ uint32_t key_flags(const Held& held, uint32_t wanted) {
   if (wanted & FBX_KEY_GROWS && held.row.sometimes & FBX_F_SPACE) out |= grows(held);
   if (wanted & FBX_KEY_SHARED) {
     const auto prot = held.arg(FBX_ARG_PROT), map = held.arg(FBX_ARG_MMAP_FLAGS);
-    if (prot && map && *prot & PROT_WRITE && (*map & MAP_TYPE) != MAP_PRIVATE) out |= FBX_KEY_SHARED;
+    if (prot && map && *prot & PROT_WRITE && (*map & MAP_TYPE) != MAP_PRIVATE)
+      out |= FBX_KEY_SHARED;
   }
   if (held.row.name == "unlinkat" && held.call.args[2] & AT_REMOVEDIR) out |= FBX_KEY_RMDIR;
   return out;
@@ -163,7 +164,8 @@ void see_peer(const Held& held, const PeerFinder& peers, CallSeen& seen) {
     at = *named;
     service = peers.listener(at);
   } else if (held.fd() >= 0) {
-    if (const Fd copy = descriptor_copy(held.tid, held.fd())) service = peers.other_end(copy.get(), &at);
+    if (const Fd copy = descriptor_copy(held.tid, held.fd()))
+      service = peers.other_end(copy.get(), &at);
   }
   seen.peer = at.text();
   seen.key.peer_service = service >= 0 ? service : FBX_PEER_UNKNOWN;

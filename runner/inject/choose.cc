@@ -73,7 +73,8 @@ class Choice {
 
   Hand cut(const Need& need) {
     std::vector<const Capability*> wanted = {&can_.packets};
-    if (need.mode != "drop") wanted.insert(wanted.end(), {&can_.cgroup, &can_.sockets, &can_.resets});
+    if (need.mode != "drop")
+      wanted.insert(wanted.end(), {&can_.cgroup, &can_.sockets, &can_.resets});
     for (const Capability* capability : wanted)
       if (!capability->works) refuse(need, "a partition", *capability);
     return Hand::kCgroup;

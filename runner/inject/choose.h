@@ -4,7 +4,8 @@
 // before anything starts, `plan` and `doctor` print it, the injector follows it.
 //
 //   deny of connect           the cgroup hooks; seccomp where the same service has other rules that
-//                             can hit connect, because rules of one call must be ordered by one hand
+//                             can hit connect, because rules of one call must be ordered by one
+//                             hand
 //   every other deny, delays  seccomp notification
 //   partitions                the cgroup hooks, with resets for established connections
 //

@@ -161,8 +161,9 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
     // A pass before it may be a left-over of a record that was looked at before rules were active.
     if (counted && first.decided)
       for (uint32_t rule : first.decision.matched)
-        escapes_.push_back({rule, call_name(event.nr) +
-                                      " was interrupted by a signal and restarted: it counted twice"});
+        escapes_.push_back(
+            {rule,
+             call_name(event.nr) + " was interrupted by a signal and restarted: it counted twice"});
     *seen = true;
     counted |= first.decided && !first.decision.matched.empty();
     if (first.decided) apply(event, first.decision, rules);

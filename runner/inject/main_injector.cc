@@ -81,7 +81,8 @@ Result<Hand> MainInjector::hand_of(const CompiledRule& rule, const model::RuleSp
   if (hits_connect && hands.connect == Hand::kCgroup) {
     if (rule.connect_only && rule.abi.action != FBX_ACT_DELAY && !rule.abi.delay_ns)
       return Hand::kCgroup;
-    return fail(spec.display + ": the cgroup hand decides about connect in this test and can't do it");
+    return fail(spec.display +
+                ": the cgroup hand decides about connect in this test and can't do it");
   }
   if (contains_all(hands.supervised, rule.calls)) return Hand::kSeccomp;
   return fail(spec.display + ": the service was started without the filter that this rule needs, "
@@ -329,12 +330,13 @@ void MainInjector::note_bypasses() {
     if (entry.kind != RuleEntry::Kind::kFault || entry.hand != Hand::kSeccomp) continue;
     const auto bypass = supervisor_->bypass(static_cast<int16_t>(entry.rule.service));
     if (bypass.how.empty() || (entry.lifted_ns && entry.lifted_ns < bypass.since_ns)) continue;
-    add_escape(i, "it uses " + bypass.how + ", whose calls pass unseen (io_uring=False refuses it)");
+    add_escape(i,
+               "it uses " + bypass.how + ", whose calls pass unseen (io_uring=False refuses it)");
   }
 }
 
-// The hook finds a unix socket's owner by its name; a dial that reached a service under another name
-// (relative, through a link, bound since the last look) shows only in its record.
+// The hook finds a unix socket's owner by its name; a dial that reached a service under another
+// name (relative, through a link, bound since the last look) shows only in its record.
 void MainInjector::check_unix_dials() {
   observe::EventStore& store = *test_.store;
   for (; next_dial_seq_ <= store.size(); ++next_dial_seq_) {
@@ -345,7 +347,8 @@ void MainInjector::check_unix_dials() {
     if (!row || row->name != "connect") continue;
     for (uint32_t i = 0; i < log_.rules.size(); ++i) {
       const RuleEntry& entry = log_.rules[i];
-      if (entry.kind != RuleEntry::Kind::kPartition || event.begin_ns <= entry.installed_ns) continue;
+      if (entry.kind != RuleEntry::Kind::kPartition || event.begin_ns <= entry.installed_ns)
+        continue;
       if (entry.lifted_ns && event.end_ns >= entry.lifted_ns) continue;
       if (partitions_->cuts(i, event.service, event.peer))
         add_escape(i, test_.plan->services[static_cast<size_t>(event.service)].name +

@@ -166,7 +166,8 @@ Result<size_t> Partitions::reset_pass(Cut& cut, const TcpReset& reset,
     Direction* d = direction(cut, end.cgroup, others.of(end));
     if (!d) continue;
     ++found;
-    const bool fresh = !seen.contains(tuple_text(end, false)) && !seen.contains(tuple_text(end, true));
+    const bool fresh =
+        !seen.contains(tuple_text(end, false)) && !seen.contains(tuple_text(end, true));
     if (fresh) {
       seen[tuple_text(end, false)] = 1;
       d->resets++;
@@ -234,10 +235,12 @@ Partitions::Report Partitions::report(uint32_t id, const std::vector<std::string
   const bool refuse = found->second.what.mode == InstallPartition::Mode::kRefuse;
   for (const Direction& d : found->second.directions) {
     const fbx_cut_count now = d.after ? *d.after : maps_.counts(pair(d.from, d.to));
-    const std::string link = names[static_cast<size_t>(d.from)] + " to " + names[static_cast<size_t>(d.to)];
+    const std::string link =
+        names[static_cast<size_t>(d.from)] + " to " + names[static_cast<size_t>(d.to)];
     const uint64_t dials = now.dials - d.before.dials;
     // The segments that a refusing cut drops belong to connections that it resets.
-    const uint64_t packets = refuse ? now.datagrams - d.before.datagrams : now.packets - d.before.packets;
+    const uint64_t packets =
+        refuse ? now.datagrams - d.before.datagrams : now.packets - d.before.packets;
     out.dials += dials;
     out.resets += d.resets;
     out.packets += packets;

@@ -71,7 +71,8 @@ class Partitions {
   };
 
   [[nodiscard]] fbx_pair pair(int16_t from, int16_t to) const;
-  [[nodiscard]] Result<std::vector<Direction>> directions_of(const model::InstallPartition& what) const;
+  [[nodiscard]] Result<std::vector<Direction>> directions_of(
+      const model::InstallPartition& what) const;
   Status apply(int16_t from, int16_t to);
   Status apply_all(const Cut& cut);
   Status reset_connections(Cut& cut);

@@ -34,8 +34,9 @@ constexpr auto kUnixConnect = static_cast<bpf_attach_type>(49);
 constexpr auto kUnixSendmsg = static_cast<bpf_attach_type>(50);
 
 bool kernel_takes_unix_hooks() {
-  const bpf_insn pass[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
-                           {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  const bpf_insn pass[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = kUnixConnect);
   const sandbox::Fd program(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "fbx_probe", "GPL", pass,
                                           std::size(pass), &options));
@@ -99,7 +100,8 @@ void enable_hands(observe::BpfObject& object) {
 }
 
 Capability probe_seccomp() {
-  void* page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* page =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return cannot("no memory for the probe");
   auto* shared = new (page) Shared;
   const auto program = seccomp_program({static_cast<uint16_t>(SYS_getppid)});
@@ -110,7 +112,8 @@ Capability probe_seccomp() {
     if (!out.works) kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
   }
-  if (out.works && shared->result != kProbeErrno) out = cannot("the supervisor's errno did not arrive");
+  if (out.works && shared->result != kProbeErrno)
+    out = cannot("the supervisor's errno did not arrive");
   munmap(page, sizeof(Shared));
   return out;
 }

@@ -166,7 +166,8 @@ std::string deny_gap(const plan::Service& service, const std::string& keyword) {
     for (const abi::Syscall* row : abi::members(word)) {
       const std::string name(row->name);
       if (row->families & FBX_F_CLOSE)
-        return "deny of " + name + ": no hand of this fbx closes the descriptor and reports the error";
+        return "deny of " + name +
+               ": no hand of this fbx closes the descriptor and reports the error";
       if (row->families & FBX_F_ACCEPT)
         return "deny of " + name + ": no hand of this fbx consumes the connection it refuses";
       if (row->traits & FBX_TRAIT_NO_RETURN) return name + " does not return: it can't be denied";

@@ -68,7 +68,8 @@ Status set_target(const std::string& to, const plan::Plan& plan, fbx_rule& rule)
       return {};
     }
   }
-  return fail("to=\"" + to + "\" is no service, interface, or address and port (a host name other " +
+  return fail("to=\"" + to +
+              "\" is no service, interface, or address and port (a host name other " +
               "than localhost has no address here)");
 }
 

@@ -166,8 +166,9 @@ Supervisor::Bypass Supervisor::bypass(int16_t service) const {
 }
 
 // A call that is announced may be withdrawn before it is received: its thread was killed, or a
-// signal came and the call ended with EINTR. Receiving then waits for the next call of that service,
-// and everybody else would wait with it; so a signal to this thread ends a wait that takes long.
+// signal came and the call ended with EINTR. Receiving then waits for the next call of that
+// service, and everybody else would wait with it; so a signal to this thread ends a wait that takes
+// long.
 bool Supervisor::make_alarm() {
   struct sigaction action{};
   action.sa_handler = [](int) {};  // without SA_RESTART: the ioctl returns EINTR
@@ -301,9 +302,10 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
     if (!names.empty()) out.path = names.front();
   }
   if (d.delay_ns && d.action != FBX_ACT_ALLOW && freezes_its_loop(*row, key)) {
-    out.escape = "delaying a " + std::string(row->name) +
-                 " on a non-blocking socket would freeze its caller's event loop, and this fbx has " +
-                 "no wire to carry the delay";
+    out.escape =
+        "delaying a " + std::string(row->name) +
+        " on a non-blocking socket would freeze its caller's event loop, and this fbx has " +
+        "no wire to carry the delay";
     out.action = FBX_ACT_NONE;
     out.delay_ns = 0;
   }

@@ -5,8 +5,8 @@
 // is over. Holding never sleeps: the call's id waits in a queue by due time.
 //
 //   Supervisor s(counters, peers);
-//   s.start();                                  // the thread takes over the caller's network namespace
-//   s.adopt(service, listener);                 // answering from here on
+//   s.start();                                  // the thread takes over the caller's network
+//   namespace s.adopt(service, listener);                 // answering from here on
 //   s.publish(service, set);                    // rules bind calls that enter from here on
 //   s.publish(service, nullptr); s.wake(rules); // none does, and what they held goes on
 //   s.take_decisions();
@@ -47,7 +47,8 @@ class Supervisor {
   Supervisor& operator=(const Supervisor&) = delete;
 
   Status start();
-  // Closes all listeners: services that still live get ENOSYS for supervised calls. Kill them first.
+  // Closes all listeners: services that still live get ENOSYS for supervised calls. Kill them
+  // first.
   void stop();
 
   // Takes the descriptor.

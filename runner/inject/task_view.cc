@@ -266,7 +266,8 @@ std::optional<Mapping> mapped_file(pid_t tid, uint64_t address) {
 std::optional<PathSeen> see_path(pid_t tid, int dirfd, const std::string& path, bool follow_last) {
   std::string whole = path;
   if (!path.starts_with("/")) {
-    const auto base = dirfd == AT_FDCWD ? read_link(proc(tid, "cwd")) : read_link(proc_fd(tid, dirfd));
+    const auto base =
+        dirfd == AT_FDCWD ? read_link(proc(tid, "cwd")) : read_link(proc_fd(tid, dirfd));
     if (!base || !base->starts_with("/")) return std::nullopt;
     whole = from_its_root(tid, *base) + (path.empty() ? "" : "/" + path);
   }

@@ -5,8 +5,8 @@
 // no network does.)
 //
 // A reset is accepted only with exactly the sequence number that the receiver expects next
-// (RFC 5961), so nothing may arrive between listing an end and resetting it: drop the pair's packets
-// first.
+// (RFC 5961), so nothing may arrive between listing an end and resetting it: drop the pair's
+// packets first.
 //
 // Thread rule: made and used by a thread inside the test's network namespace. Needs CAP_NET_RAW
 // there.

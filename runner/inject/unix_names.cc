@@ -40,8 +40,10 @@ Status UnixNames::refresh() {
     if (!owns_its_name(end) || peers_.service(end.cgroup) < 0) continue;
     const fbx_unix_key key = key_of(worker_, end);
     std::string bytes(reinterpret_cast<const char*>(&key), sizeof key);
-    if (const auto old = known_.find(bytes); old != known_.end() && old->second == end.cgroup) continue;
-    const Address at{.family = AF_UNIX, .unix_name = key.len ? std::string(key.name, key.len) : std::string(key.name)};
+    if (const auto old = known_.find(bytes); old != known_.end() && old->second == end.cgroup)
+      continue;
+    const Address at{.family = AF_UNIX,
+                     .unix_name = key.len ? std::string(key.name, key.len) : std::string(key.name)};
     const fbx_unix_owner owner{end.cgroup, peers_.door(at), 0};
     if (bpf_map_update_elem(object_.map_fd("fbx_unix_owners"), &key, &owner, BPF_ANY) != 0)
       return fail_errno("telling the kernel who owns a unix socket");

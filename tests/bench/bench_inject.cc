@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a supervised call costs: ns per one-byte pwrite to a file, medians of interleaved rounds with
-// their spread. Needs root and cgroup v2.
+// What a supervised call costs: ns per one-byte pwrite to a file, medians of interleaved rounds
+// with their spread. Needs root and cgroup v2.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -51,8 +51,8 @@ double once(Service& service, const double* ns) {
 void print(Series& s, double native) {
   std::sort(s.ns.begin(), s.ns.end());
   const double median = s.ns[s.ns.size() / 2];
-  printf("%-44s %8.0f ns   (%.0f…%.0f)   %5.1f × native\n", s.name, median, s.ns.front(), s.ns.back(),
-         median / native);
+  printf("%-44s %8.0f ns   (%.0f…%.0f)   %5.1f × native\n", s.name, median, s.ns.front(),
+         s.ns.back(), median / native);
 }
 
 }  // namespace

@@ -227,7 +227,8 @@ World::World(const std::vector<Wish>& wishes) {
       if (wish.service == i && wish.kind != plan::Need::Kind::kPartition)
         for (uint16_t nr : keyword_calls(plan.services[0], wish.keyword)) calls.insert(nr);
     calls.insert(SYS_connect);
-    watch.services.push_back({i, run.leaf_id(static_cast<size_t>(i)), {calls.begin(), calls.end()}});
+    watch.services.push_back(
+        {i, run.leaf_id(static_cast<size_t>(i)), {calls.begin(), calls.end()}});
     inject.services.push_back({i, run.leaf_id(static_cast<size_t>(i))});
   }
   if (Status s = observer->begin_test(watch); !s) give_up(s.error().text());
@@ -260,7 +261,8 @@ std::unique_ptr<Service> World::born(int16_t service, const std::vector<sock_fil
                                      const std::function<int(const Line&)>& body) {
   int to[2], from[2];
   if (pipe2(to, O_CLOEXEC) != 0 || pipe2(from, O_CLOEXEC) != 0) give_up("pipe2");
-  void* page = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  void* page =
+      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   auto* shared = new (page) Shared;
   const pid_t pid = clone_into(Run::get().leaf(static_cast<size_t>(service)));
   if (pid == 0) {

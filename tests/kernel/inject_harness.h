@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the kernel tests of the injector need: a run's cgroup with a leaf for each service, a network
-// namespace of their own, the real observer and the real injector, and services that are bodies run
-// in a fork, born in their leaf and behind their filter as birth.h does it.
+// What the kernel tests of the injector need: a run's cgroup with a leaf for each service, a
+// network namespace of their own, the real observer and the real injector, and services that are
+// bodies run in a fork, born in their leaf and behind their filter as birth.h does it.
 //
 // Needs root and cgroup v2. Thread rule: one thread. Whatever is made here is gone at the end.
 #pragma once
@@ -66,8 +66,10 @@ class World {
   std::unique_ptr<Service> start_unfiltered(int16_t service, std::function<int(const Line&)> body);
 
   // deny(errno) on a keyword of a service; fill in the rest before install().
-  [[nodiscard]] static model::RuleSpec deny(uint32_t service, const std::string& keyword, int errnum);
-  [[nodiscard]] static model::RuleSpec delay(uint32_t service, const std::string& keyword, int64_t ms);
+  [[nodiscard]] static model::RuleSpec deny(uint32_t service, const std::string& keyword,
+                                            int errnum);
+  [[nodiscard]] static model::RuleSpec delay(uint32_t service, const std::string& keyword,
+                                             int64_t ms);
   Status install(std::vector<model::RuleSpec> rules, model::ScopeId scope = 1);
   Status cut(std::vector<uint32_t> a, std::vector<uint32_t> b, model::ScopeId scope = 1,
              model::InstallPartition::Mode mode = model::InstallPartition::Mode::kRefuse);

@@ -331,7 +331,8 @@ TEST_CASE("a denied dial gets its errno, by service, interface and address") {
   World world({{"connect"}});
   auto inventory = listener(world, 1, kListeners);
   auto third = listener(world, 2, {{"127.0.0.1", 7200}});
-  constexpr Where kTo[] = {{"127.0.0.1", 7001}, {"::1", 7002}, {"127.0.0.1", 7200}, {"127.0.0.1", 9}};
+  constexpr Where kTo[] = {
+      {"127.0.0.1", 7001}, {"::1", 7002}, {"127.0.0.1", 7200}, {"127.0.0.1", 9}};
   auto orders = dialler(world, 0, kTo);
   auto rule = World::deny(0, "connect", ETIMEDOUT);
   rule.to = "inventory";
@@ -428,7 +429,9 @@ std::unique_ptr<Service> unix_dialler(World& world, const std::string& path) {
       switch (line.hear()) {
         case 'a': line.say(static_cast<char>(dial_unix(path))); break;
         case 'b': line.say(static_cast<char>(dial_unix(path, false))); break;
-        case 'c': line.say(static_cast<char>(dial_unix(std::string("\0fbx-inventory", 14), false))); break;
+        case 'c':
+          line.say(static_cast<char>(dial_unix(std::string("\0fbx-inventory", 14), false)));
+          break;
         case 'd': line.say(static_cast<char>(dial_unix(path + ".link"))); break;
         default: return 0;
       }
@@ -438,7 +441,8 @@ std::unique_ptr<Service> unix_dialler(World& world, const std::string& path) {
 
 bool unix_hooks(const World& world) { return world.capabilities.unix_dials.works; }
 
-TEST_CASE("unix sockets of services are denied and cut by name, and other ways to them are escapes") {
+TEST_CASE(
+    "unix sockets of services are denied and cut by name, and other ways to them are escapes") {
   const std::string path = scratch_dir() + "/inventory.sock";
   unlink(path.c_str());
   if (symlink(path.c_str(), (path + ".link").c_str()) != 0) REQUIRE(errno == EEXIST);

@@ -298,7 +298,8 @@ TEST_CASE("calls that are withdrawn before they are received stall nobody") {
   World world({{"fsync"}, {"fsync", plan::Need::Kind::kDelay, 1}});
   auto stormy = world.start(0, [](const Line& line) {
     struct sigaction action{};
-    action.sa_handler = [](int) {};  // no SA_RESTART: the call ends with EINTR and is not made again
+    action.sa_handler = [](int) {
+    };  // no SA_RESTART: the call ends with EINTR and is not made again
     sigaction(SIGALRM, &action, nullptr);
     const int file = open_file("storm");
     line.say('r');
@@ -396,7 +397,8 @@ TEST_CASE("calls by io_uring and in another architecture's numbers are found out
   CHECK(rule.matched == 0);
   CHECK(rule.escapes.size() >= 1);
   bool uring = false;
-  for (const std::string& escape : rule.escapes) uring |= escape.find("io_uring") != std::string::npos;
+  for (const std::string& escape : rule.escapes)
+    uring |= escape.find("io_uring") != std::string::npos;
   CHECK(uring);
 }
 

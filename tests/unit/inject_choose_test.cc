@@ -17,7 +17,12 @@ namespace {
 
 Capabilities everything() {
   const Capability yes{.works = true, .why = {}, .remedy = {}};
-  return {.cgroup = yes, .unix_dials = yes, .packets = yes, .sockets = yes, .resets = yes, .seccomp = yes};
+  return {.cgroup = yes,
+          .unix_dials = yes,
+          .packets = yes,
+          .sockets = yes,
+          .resets = yes,
+          .seccomp = yes};
 }
 
 Capability no(const std::string& why) { return {.works = false, .why = why, .remedy = {}}; }
@@ -27,7 +32,8 @@ plan::Plan two_services() {
   for (const char* name : {"orders", "inventory"}) {
     plan::Service service;
     service.name = name;
-    service.interfaces.push_back({.name = "main", .protocol = plan::Protocol::kTcp, .port = 5432, .path = {}});
+    service.interfaces.push_back(
+        {.name = "main", .protocol = plan::Protocol::kTcp, .port = 5432, .path = {}});
     service.ops.push_back({.name = "persist", .syscalls = {"write", "fsync"}, .path = "/data/**"});
     plan.services.push_back(std::move(service));
   }
@@ -67,7 +73,10 @@ TEST_CASE("each need has its hand") {
        {Hand::kCgroup, Hand::kSeccomp},
        ""},
       {"write", {need(Kind::kDeny, 0, "write")}, {Hand::kSeccomp}, "pwritev2"},
-      {"fsync counts synchronous writes", {need(Kind::kDeny, 0, "fsync")}, {Hand::kSeccomp}, "write"},
+      {"fsync counts synchronous writes",
+       {need(Kind::kDeny, 0, "fsync")},
+       {Hand::kSeccomp},
+       "write"},
       {"an op", {need(Kind::kDeny, 0, "persist")}, {Hand::kSeccomp}, "fdatasync"},
       {"partition", {need(Kind::kPartition, -1, "", "refuse")}, {Hand::kCgroup}, ""},
       {"no need", {}, {}, ""},
@@ -100,8 +109,10 @@ struct RefusalRow {
 TEST_CASE("what no hand can do is refused by name") {
   const RefusalRow rows[] = {
       {"no seccomp", need(Kind::kDeny, 0, "write"), "auto", &Capabilities::seccomp, "no-hand"},
-      {"no packets", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::packets, "no-hand"},
-      {"no iterators", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::sockets, "no-hand"},
+      {"no packets", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::packets,
+       "no-hand"},
+      {"no iterators", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::sockets,
+       "no-hand"},
       {"close", need(Kind::kDeny, 0, "close"), "auto", nullptr, "no-hand"},
       {"accept", need(Kind::kDeny, 0, "accept"), "auto", nullptr, "no-hand"},
       {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},

@@ -44,7 +44,8 @@ struct Bench {
     e.ret = ret;
     return store.append(e);
   }
-  static Decision decision(uint64_t entered, uint64_t answered, uint32_t action, uint16_t nr = SYS_write) {
+  static Decision decision(uint64_t entered, uint64_t answered, uint32_t action,
+                           uint16_t nr = SYS_write) {
     Decision d;
     d.entered_ns = entered * kMs;
     d.answered_ns = answered * kMs;
@@ -136,7 +137,8 @@ TEST_CASE("one record with two decisions counted twice") {
 TEST_CASE("decisions and records of one thread pair up in order, whenever they arrive") {
   Bench b;
   b.event(0, 201, -EIO);
-  CHECK(b.run({Bench::decision(200, 200, FBX_ACT_DENY), Bench::decision(300, 300, FBX_ACT_NONE)}).empty());
+  CHECK(b.run({Bench::decision(200, 200, FBX_ACT_DENY), Bench::decision(300, 300, FBX_ACT_NONE)})
+            .empty());
   b.event(301, 302, 5);
   CHECK(b.run({}).empty());
   CHECK(b.store.at(1).rule == 0);
