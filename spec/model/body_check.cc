@@ -34,10 +34,11 @@ class BodyCheck {
         diagnostics_(diagnostics), top_(at.function->key.empty()) {}
 
   void check() {
-    for (const core::Instr& instr : f_.code) {
-      if (instr.op == core::Op::call) call(instr);
+    for (uint32_t i = 0; i < f_.code.size(); ++i) {
+      const core::Instr& instr = f_.code[i];
+      if (instr.op == core::Op::call) call(i);
       if (instr.op == core::Op::attr) {
-        attribute(instr, knowledge_.operand(at_, f_.operands[instr.first]));
+        attribute(instr, knowledge_.operand(at_, i, f_.operands[instr.first]));
       }
     }
   }
@@ -67,8 +68,9 @@ class BodyCheck {
     return service == nullptr ? "" : "\"" + service->service().name + "\" ";
   }
 
-  void call(const core::Instr& instr) {
-    const CallSite site = knowledge_.call(at_, instr);
+  void call(uint32_t index) {
+    const core::Instr& instr = f_.code[index];
+    const CallSite site = knowledge_.call(at_, index);
     if (site.receiver.valid() && !is_known(site.callee)) attribute(instr, site.receiver);
     if (site.signature == nullptr) return;
     Bound bound;

@@ -14,8 +14,25 @@ using core::OperandKind;
 
 constexpr int kDeepest = 16;
 
-bool is_variable(OperandKind kind) {
-  return kind == OperandKind::local || kind == OperandKind::temp;
+bool writes_temp(const core::Function& f, const core::Instr& instr, uint32_t temp) {
+  const auto is = [&](const core::Operand& o) {
+    return o.kind == OperandKind::temp && o.index == temp;
+  };
+  if (is(instr.dst)) return true;
+  for (uint32_t t = 0; t < instr.targets; ++t) {
+    if (is(f.operands[instr.first + instr.count + t])) return true;
+  }
+  return false;
+}
+
+// Is there a way to an instruction of (from, to] that does not begin at `from`?
+bool entered_from_elsewhere(const core::Function& f, uint32_t from, uint32_t to) {
+  for (uint32_t i = 0; i < f.code.size(); ++i) {
+    if (f.code[i].label == core::kNone || (i > from && i < to)) continue;
+    const uint32_t target = f.labels[f.code[i].label];
+    if (target > from && target <= to) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -25,7 +42,7 @@ const Knowledge::Writers& Knowledge::writers(const core::Function& function) {
   Writers& out = found->second;
   if (!fresh) return out;
   const auto note = [&](const core::Operand& target, uint32_t at) {
-    if (!is_variable(target.kind)) return;
+    if (target.kind != OperandKind::local) return;
     const auto [entry, first] = out.try_emplace({target.kind, target.index}, at);
     if (!first) entry->second = kMany;
   };
@@ -53,7 +70,18 @@ Value Knowledge::constant(const core::Constant& c) {
   return unknown_value();
 }
 
-Value Knowledge::operand_at(const FunctionAt& at, const core::Operand& operand, int depth) {
+std::optional<uint32_t> Knowledge::definition(const core::Function& function, uint32_t index,
+                                              uint32_t temp) {
+  for (uint32_t i = index; i-- > 0;) {
+    if (!writes_temp(function, function.code[i], temp)) continue;
+    if (entered_from_elsewhere(function, i, index)) return std::nullopt;
+    return i;
+  }
+  return std::nullopt;
+}
+
+Value Knowledge::operand_at(const FunctionAt& at, uint32_t index, const core::Operand& operand,
+                            int depth) {
   if (depth > kDeepest) return unknown_value();
   const core::Function& f = *at.function;
   const auto or_unknown = [](Value v) { return v.valid() ? v : unknown_value(); };
@@ -65,23 +93,30 @@ Value Knowledge::operand_at(const FunctionAt& at, const core::Operand& operand, 
       return or_unknown(own.valid() ? own : starlark::universal(f.names[operand.index]));
     }
     case OperandKind::free: return captured(at, f.free[operand.index], depth + 1);
-    case OperandKind::local:
-    case OperandKind::temp: return variable(at, {operand.kind, operand.index}, depth);
+    case OperandKind::local: return variable(at, {operand.kind, operand.index}, depth);
+    case OperandKind::temp: {
+      const auto writer = definition(f, index, operand.index);
+      return writer ? written_by(at, *writer, depth) : unknown_value();
+    }
     case OperandKind::none: break;
   }
   return unknown_value();
 }
 
-Value Knowledge::variable(const FunctionAt& at, const Variable& variable, int depth) {
-  const auto key = std::pair(at.function, variable);
+Value Knowledge::written_by(const FunctionAt& at, uint32_t index, int depth) {
+  const auto key = std::pair(at.function, index);
   if (const auto known = known_.find(key); known != known_.end()) return known->second;
   known_[key] = unknown_value();  // what depends on itself is not known
+  const Value out = result(at, index, depth + 1);
+  known_[key] = out;
+  return out;
+}
+
+Value Knowledge::variable(const FunctionAt& at, const Variable& variable, int depth) {
   const Writers& all = writers(*at.function);
   const auto writer = all.find(variable);
   if (writer == all.end() || writer->second == kMany) return unknown_value();
-  const Value out = result(at, at.function->code[writer->second], depth + 1);
-  known_[key] = out;
-  return out;
+  return written_by(at, writer->second, depth);
 }
 
 // A captured variable is known when the function around sets it once.
@@ -112,10 +147,11 @@ Value Knowledge::attribute(Value receiver, const std::string& name) {
   return out.valid() ? out : unknown_value();
 }
 
-Value Knowledge::result(const FunctionAt& at, const core::Instr& instr, int depth) {
+Value Knowledge::result(const FunctionAt& at, uint32_t index, int depth) {
   const core::Function& f = *at.function;
+  const core::Instr& instr = f.code[index];
   const auto operand = [&](uint32_t i) {
-    return operand_at(at, f.operands[instr.first + i], depth + 1);
+    return operand_at(at, index, f.operands[instr.first + i], depth + 1);
   };
   switch (instr.op) {
     case core::Op::let: return operand(0);
@@ -132,7 +168,7 @@ Value Knowledge::result(const FunctionAt& at, const core::Instr& instr, int dept
       return instr.op == core::Op::tuple ? heap_.tuple(items) : heap_.list(items);
     }
     case core::Op::call: {
-      const CallSite site = call_at(at, instr, depth + 1);
+      const CallSite site = call_at(at, index, depth + 1);
       if (site.signature == nullptr || site.signature->make == nullptr || site.open) {
         return unknown_value();
       }
@@ -149,10 +185,11 @@ Value Knowledge::result(const FunctionAt& at, const core::Instr& instr, int dept
   }
 }
 
-CallSite Knowledge::call_at(const FunctionAt& at, const core::Instr& instr, int depth) {
+CallSite Knowledge::call_at(const FunctionAt& at, uint32_t index, int depth) {
   const core::Function& f = *at.function;
+  const core::Instr& instr = f.code[index];
   CallSite site;
-  const Value first = operand_at(at, f.operands[instr.first], depth);
+  const Value first = operand_at(at, index, f.operands[instr.first], depth);
   if (instr.name == core::kNone) {
     site.callee = first;
   } else {
@@ -168,7 +205,7 @@ CallSite Knowledge::call_at(const FunctionAt& at, const core::Instr& instr, int 
   }
   for (uint32_t i = 1; i < instr.count; ++i) {
     const core::Operand& operand = f.operands[instr.first + i];
-    const Value v = operand_at(at, operand, depth);
+    const Value v = operand_at(at, index, operand, depth);
     switch (operand.role) {
       case core::Role::positional:
         if (site.open) break;  // behind *args: at a place that is not known

@@ -42,35 +42,41 @@ class Knowledge {
             const CheckContext& context)
       : heap_(heap), predeclared_(predeclared), context_(context) {}
 
-  Value operand(const FunctionAt& at, const starlark::core::Operand& operand) {
-    return operand_at(at, operand, 0);
+  // An operand of the instruction `index`.
+  Value operand(const FunctionAt& at, uint32_t index, const starlark::core::Operand& operand) {
+    return operand_at(at, index, operand, 0);
   }
-  // `instr` is a call.
-  CallSite call(const FunctionAt& at, const starlark::core::Instr& instr) {
-    return call_at(at, instr, 0);
-  }
+  // The instruction `index` is a call.
+  CallSite call(const FunctionAt& at, uint32_t index) { return call_at(at, index, 0); }
+  // The one instruction that can have written the temporary which `index` reads; nothing when more
+  // than one can.
+  static std::optional<uint32_t> definition(const starlark::core::Function& function,
+                                            uint32_t index, uint32_t temp);
   [[nodiscard]] const CheckContext& context() const { return context_; }
 
  private:
   using Variable = std::pair<starlark::core::OperandKind, uint32_t>;
   static constexpr uint32_t kMany = 0xffffffff;
-  // The one instruction that writes each variable, or kMany.
+  // The one instruction that writes each local, or kMany.
   using Writers = std::map<Variable, uint32_t>;
 
   const Writers& writers(const starlark::core::Function& function);
-  Value operand_at(const FunctionAt& at, const starlark::core::Operand& operand, int depth);
+  Value operand_at(const FunctionAt& at, uint32_t index, const starlark::core::Operand& operand,
+                   int depth);
+  Value written_by(const FunctionAt& at, uint32_t index, int depth);
   Value variable(const FunctionAt& at, const Variable& variable, int depth);
   Value captured(const FunctionAt& at, const std::string& name, int depth);
   Value constant(const starlark::core::Constant& constant);
-  Value result(const FunctionAt& at, const starlark::core::Instr& instr, int depth);
+  Value result(const FunctionAt& at, uint32_t index, int depth);
   Value attribute(Value receiver, const std::string& name);
-  CallSite call_at(const FunctionAt& at, const starlark::core::Instr& instr, int depth);
+  CallSite call_at(const FunctionAt& at, uint32_t index, int depth);
 
   starlark::Heap& heap_;
   const starlark::Predeclared& predeclared_;
   CheckContext context_;
   std::map<const starlark::core::Function*, Writers> writers_;
-  std::map<std::pair<const starlark::core::Function*, Variable>, Value> known_;
+  // What each instruction gives, by function and number.
+  std::map<std::pair<const starlark::core::Function*, uint32_t>, Value> known_;
 };
 
 }  // namespace fbx::model

@@ -115,16 +115,43 @@ class NeedsFinder {
   // ---- what the reached code does
 
   void scan(const FunctionAt& at) {
-    for (const core::Instr& instr : at.function->code) {
+    const core::Function& f = *at.function;
+    for (uint32_t i = 0; i < f.code.size(); ++i) {
+      const core::Instr& instr = f.code[i];
       const bool call = instr.op == core::Op::call;
-      for (uint32_t i = call && instr.name == core::kNone ? 1 : 0; i < instr.count; ++i) {
-        const core::Operand& operand = at.function->operands[instr.first + i];
-        if (operand.kind != core::OperandKind::predeclared) continue;
-        const Value v = knowledge_.operand(at, operand);
-        if (is_known(v) && starlark::is_kind(v, Kind::builtin)) loose(*starlark::builtin_of(v));
+      const CallSite site = call ? knowledge_.call(at, i) : CallSite{};
+      // A temporary that holds a built-in is looked at where it is read.
+      const bool moved = instr.op == core::Op::let && instr.dst.kind == core::OperandKind::temp;
+      const bool callee = call && instr.name == core::kNone && is_known(site.callee);
+      for (uint32_t o = moved || callee ? 1 : 0; o < instr.count; ++o) {
+        may_hold(at, i, f.operands[instr.first + o]);
       }
-      if (call) look_at(knowledge_.call(at, instr));
+      if (call) look_at(site);
     }
+  }
+
+  // The operand may be a built-in that is passed on, or called where it can't be followed.
+  void may_hold(const FunctionAt& at, uint32_t index, const core::Operand& operand) {
+    const core::Function& f = *at.function;
+    if (operand.kind == core::OperandKind::temp) {
+      if (const auto writer = Knowledge::definition(f, index, operand.index)) {
+        return may_move(at, *writer);
+      }
+      for (uint32_t i = 0; i < f.code.size(); ++i) {
+        const core::Operand& dst = f.code[i].dst;
+        if (dst.kind == operand.kind && dst.index == operand.index) may_move(at, i);
+      }
+      return;
+    }
+    if (operand.kind != core::OperandKind::predeclared) return;
+    const Value v = knowledge_.operand(at, index, operand);
+    if (is_known(v) && starlark::is_kind(v, Kind::builtin)) loose(*starlark::builtin_of(v));
+  }
+
+  void may_move(const FunctionAt& at, uint32_t writer) {
+    if (!moves_.insert({at.function, writer}).second) return;
+    const core::Instr& instr = at.function->code[writer];
+    if (instr.op == core::Op::let) may_hold(at, writer, at.function->operands[instr.first]);
   }
 
   void look_at(const CallSite& site) {
@@ -285,6 +312,7 @@ class NeedsFinder {
   std::set<uint64_t> seen_;
   std::set<const core::Function*> known_functions_;
   std::vector<FunctionAt> functions_;
+  std::set<std::pair<const core::Function*, uint32_t>> moves_;
   std::set<uint32_t> assumptions_;
   std::vector<plan::Need> needs_;
   std::set<std::string> observe_;

@@ -18,7 +18,7 @@ int64_t line_of(std::string_view instruction) {
   uint32_t line = 0;
   const char* end = instruction.data() + instruction.size();
   const auto read = std::from_chars(instruction.data(), end, line);
-  return read.ec == std::errc{} && read.ptr != end && *read.ptr == ':' ? line : -1;
+  return read.ec == std::errc{} && read.ptr != end && *read.ptr == ':' ? static_cast<int64_t>(line) : -1;
 }
 
 // Calls `each` with every line of `text`, without its end.
