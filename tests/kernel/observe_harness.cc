@@ -82,6 +82,9 @@ Run::~Run() {
   for (const auto& [name, fd] : leaves_) {
     std::ofstream(dir_ + "/" + name + "/cgroup.kill") << 1 << std::flush;
     close(fd);
+    std::error_code ignored;  // what a test that failed left below its leaf
+    for (const auto& entry : std::filesystem::directory_iterator(dir_ + "/" + name, ignored))
+      if (entry.is_directory()) rmdir(entry.path().c_str());
     // Removal waits for the killed; the kernel says EBUSY until they are gone.
     for (int i = 0; i < 2000 && rmdir((dir_ + "/" + name).c_str()) != 0 && errno == EBUSY; ++i)
       waitpid(-1, nullptr, WNOHANG), usleep(500);
@@ -121,6 +124,7 @@ Victim::Victim(const std::string& leaf, std::vector<std::string> argv) {
 }
 
 Victim::Victim(const std::string& leaf, const std::function<int()>& body) {
+  scratch_dir();  // ours, not the child's, which would not remove it
   pid_ = clone_into(Run::get().leaf(leaf));
   if (pid_ == 0) _exit(body());
 }
