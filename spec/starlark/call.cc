@@ -65,8 +65,8 @@ bool keyword_error(Call& c, std::string_view keyword, std::span<const Param> par
     c.fail(Code::call, std::string(c.name()) + ": unexpected keyword arguments");
     return false;
   }
-  c.fail(Code::call, std::string(c.name()) + ": unexpected keyword argument \"" +
-                         std::string(keyword) + "\"", did_you_mean(keyword, names));
+  c.fail(Code::call, std::string(c.name()) + ": unexpected keyword argument " +
+                         std::string(keyword), did_you_mean(keyword, names));
   return false;
 }
 

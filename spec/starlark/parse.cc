@@ -65,6 +65,7 @@ void Parser::resynchronise() {
     kind = scanner_.next().kind;
     if (kind == Tok::indent) ++blocks;
   }
+  scanner_.speak();
   token_ = scanner_.next();
   if (blocks == 0 && at(Tok::indent)) {
     ++blocks;

@@ -101,7 +101,7 @@ Scanner::Scanner(std::string_view file, std::string_view source, Arena& arena,
       end_(source.data() + source.size()), line_start_(source.data()) {}
 
 void Scanner::error(Pos at, Code code, std::string message, std::string hint) {
-  if (diagnostics_.size() >= 200) return;
+  if (quiet_ || diagnostics_.size() >= 200) return;
   diagnostics_.push_back({std::string(file_), static_cast<int>(at.line), static_cast<int>(at.col),
                           0, 0, std::move(message), std::move(hint), code});
 }

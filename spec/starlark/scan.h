@@ -29,7 +29,11 @@ class Scanner {
   // A mistake after which tokens make no sense; next() gives eof from then on.
   bool fatal() const { return fatal_; }
   // Forgets open brackets: the parser resynchronises at the end of the line.
-  void close_brackets() { depth_ = 0; }
+  void close_brackets() {
+    depth_ = 0;
+    quiet_ = true;
+  }
+  void speak() { quiet_ = false; }
 
  private:
   Token token(Tok kind);
@@ -70,6 +74,7 @@ class Scanner {
   bool line_begins_ = true;
   bool newline_pending_ = false;  // a token was given since the last newline
   bool fatal_ = false;
+  bool quiet_ = false;  // resynchronising: what is found is no news
   int outdents_ = 0;
   bool indent_ = false;
   std::vector<int> indents_{0};

@@ -234,6 +234,7 @@ bool Machine::deliver(Value v) {
     Frame& f = s.frames.back();
     if (f.code != nullptr) {
       s.values[f.base + f.ret] = v;
+      ++f.pc;  // past the call
       return true;
     }
     Call c = context();
