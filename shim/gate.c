@@ -3,21 +3,21 @@
 // Start-up: finds the segment, maps it, and puts the process behind the filter. Everything that
 // can't be done leaves the program as it was and is written where the runner sees it.
 #include <asm/errno.h>
-#include <linux/mman.h>
 #include <asm/stat.h>
 #include <asm/unistd.h>
 #include <linux/audit.h>
 #include <linux/fcntl.h>
 #include <linux/filter.h>
 #include <linux/futex.h>
+#include <linux/mman.h>
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 
 #include "shim/shim.h"
 
-struct fbx_shim *fbx_here;
+struct fbx_shim* fbx_here;
 int fbx_gated;
-fbx_gate_fn *fbx_gate = fbx_gate_code;
+fbx_gate_fn* fbx_gate = fbx_gate_code;
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -40,27 +40,29 @@ void fbx_map_gate(void) {
   long at = fbx_sys(__NR_mmap, FBX_SHIM_GATE, 4096, PROT_READ | PROT_WRITE,
                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
   if (at != (long)FBX_SHIM_GATE) return;
-  memcpy((void *)at, (const void *)fbx_gate_code, (size_t)(fbx_gate_end - (const char *)fbx_gate_code));
+  memcpy((void*)at, (const void*)fbx_gate_code,
+         (size_t)(fbx_gate_end - (const char*)fbx_gate_code));
   if (fbx_sys(__NR_mprotect, at, 4096, PROT_READ | PROT_EXEC, 0, 0, 0) < 0) {
     fbx_sys(__NR_munmap, at, 4096, 0, 0, 0, 0);
     return;
   }
-  fbx_gate = (fbx_gate_fn *)at;
+  fbx_gate = (fbx_gate_fn*)at;
 }
 
-static int put(struct sock_filter *p, int n, uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
+static int put(struct sock_filter* p, int n, uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
   p[n] = (struct sock_filter){code, yes, no, k};
   return n + 1;
 }
 
-#define LOAD(field) n = put(p, n, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field), 0, 0)
+#define LOAD(field) \
+  n = put(p, n, BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field), 0, 0)
 #define WHEN(op, k, yes, no) n = put(p, n, BPF_JMP | BPF_##op | BPF_K, k, yes, no)
 #define GIVE(k) n = put(p, n, BPF_RET | BPF_K, k, 0, 0)
 
 // Every call of `gated`: passes from the gate, else goes to the supervisor. Calls of another
 // architecture and io_uring are told to the supervisor too, as runner/inject/seccomp_filter.h says.
-static int filter(struct sock_filter *p) {
-  const struct fbx_shim_head *head = &fbx_here->head;
+static int filter(struct sock_filter* p) {
+  const struct fbx_shim_head* head = &fbx_here->head;
   const uint64_t gate = (uint64_t)fbx_gate;
   const int fixed = gate == FBX_SHIM_GATE;
   int n = 0;
@@ -91,7 +93,7 @@ static int filter(struct sock_filter *p) {
   }
   GIVE(SECCOMP_RET_ALLOW);
   for (int i = 0; i < count; i++) p[jumps[i]].k = (uint32_t)(n - jumps[i] - 1);
-  LOAD(instruction_pointer) ;
+  LOAD(instruction_pointer);
   p[n - 1].k += 4;
   WHEN(JEQ, (uint32_t)(gate >> 32), 0, 4);
   LOAD(instruction_pointer);
@@ -108,7 +110,7 @@ static void tell_door(uint32_t state) {
 }
 
 static void await_adoption(long fd) {
-  struct fbx_shim_head *head = &fbx_here->head;
+  struct fbx_shim_head* head = &fbx_here->head;
   head->door_fd = (int)fd;
   head->door_pid = (int)fbx_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
   tell_door(FBX_DOOR_PUBLISHED);
@@ -130,7 +132,7 @@ static long install(void) {
 }
 
 void fbx_enter_gate(void) {
-  struct fbx_shim_head *head = &fbx_here->head;
+  struct fbx_shim_head* head = &fbx_here->head;
   const long tag = (long)(head->nonce % 500);
   const long probe = -fbx_sys(__NR_seccomp, FBX_SHIM_PROBE, 0, 0, 0, 0, 0);
   if (probe == (long)FBX_SHIM_PROBE_FIXED + tag && (uint64_t)fbx_gate == FBX_SHIM_GATE) {
@@ -164,7 +166,7 @@ void fbx_enter_gate(void) {
 
 // The segment's path, from the environment as exec passed it: libc may not be ready yet, and musl
 // gives constructors no arguments.
-static int segment_path(char *path) {
+static int segment_path(char* path) {
   static const char kName[] = FBX_SHIM_ENV "=";
   char piece[512];
   int at = 0, in = 0, skip = 0;
@@ -177,8 +179,10 @@ static int segment_path(char *path) {
       if (!piece[i]) {
         at = skip = 0;
       } else if (!in && !skip) {
-        if (piece[i] != kName[at]) skip = 1;
-        else if (!kName[++at]) in = 1, at = 0;
+        if (piece[i] != kName[at])
+          skip = 1;
+        else if (!kName[++at])
+          in = 1, at = 0;
       }
     }
   }
@@ -187,16 +191,16 @@ done:
   return in && at > 1 && at < FBX_TEXT;
 }
 
-static struct fbx_shim *map_segment(void) {
+static struct fbx_shim* map_segment(void) {
   char path[FBX_TEXT];
   if (!segment_path(path)) return 0;
   long fd = fbx_sys(__NR_openat, AT_FDCWD, path, O_RDWR | O_CLOEXEC, 0, 0, 0);
   if (fd < 0) return 0;
   struct stat st;
-  struct fbx_shim *shim = 0;
+  struct fbx_shim* shim = 0;
   if (fbx_sys(__NR_fstat, fd, &st, 0, 0, 0, 0) == 0 && st.st_size == (long)sizeof *shim) {
     long at = fbx_sys(__NR_mmap, 0, sizeof *shim, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    if (at > 0 || at < -4095) shim = (struct fbx_shim *)at;
+    if (at > 0 || at < -4095) shim = (struct fbx_shim*)at;
   }
   fbx_sys(__NR_close, fd, 0, 0, 0, 0, 0);
   if (shim && (shim->head.magic != FBX_SHIM_MAGIC || shim->head.version != FBX_SHIM_VERSION ||

@@ -99,7 +99,7 @@ Result<std::unique_ptr<ShimHand>> ShimHand::create(const ShimSetup& setup) {
     head.calls[nr / 64] |= 1ull << (nr % 64);
     if (setup.gate) head.gated[nr / 64] |= 1ull << (nr % 64);
   }
-  struct stat st{};
+  struct stat st {};
   const int memfd = memfd_create("fbx", MFD_CLOEXEC);
   if (memfd >= 0 && fstat(memfd, &st) == 0) head.memfd_dev = st.st_dev;
   if (memfd >= 0) close(memfd);
@@ -132,7 +132,8 @@ Result<int> ShimHand::take_listener(pid_t pid, uint64_t deadline_ns) {
   uint32_t state;
   while ((state = __atomic_load_n(door, __ATOMIC_ACQUIRE)) < FBX_DOOR_PUBLISHED) {
     const uint64_t now = now_ns();
-    if (now >= deadline_ns) return fail_errno("the shim has installed no filter in time", ETIMEDOUT);
+    if (now >= deadline_ns)
+      return fail_errno("the shim has installed no filter in time", ETIMEDOUT);
     const uint64_t left = std::min<uint64_t>(deadline_ns - now, 50'000'000);
     const timespec slice{0, static_cast<long>(left)};
     syscall(SYS_futex, door, FUTEX_WAIT, state, &slice, nullptr, 0);
@@ -202,7 +203,8 @@ std::string ShimHand::damage() const {
   const fbx_shim_head& head = shim_->head;
   if (std::memcmp(&head, &written_, offsetof(fbx_shim_head, current)) != 0)
     return "the service wrote into the head of the shim's segment";
-  if (head.current != written_.current || head.tail != tail_ || head.owner != (owner_ ? written_.owner : 0))
+  if (head.current != written_.current || head.tail != tail_ ||
+      head.owner != (owner_ ? written_.owner : 0))
     return "the service wrote into the state of the shim's segment";
   if (!active_.empty() &&
       std::memcmp(&shim_->sets[written_.current % FBX_SHIM_SETS], active_.data(), active_.size()))
@@ -237,8 +239,7 @@ ShimReport ShimHand::read() {
     ++tail_;
   }
   __atomic_store_n(&shim_->head.tail, tail_, __ATOMIC_RELEASE);
-  if (broken_ && report.damage.empty())
-    report.damage = "the service wrote into the shim's ring";
+  if (broken_ && report.damage.empty()) report.damage = "the service wrote into the shim's ring";
   return report;
 }
 

@@ -23,11 +23,11 @@
 namespace fbx::inject {
 
 struct ShimSetup {
-  std::string library;  // libfbxshim.so, as the service sees it
-  std::string path;     // of the segment: made here, readable and writable for everybody
-  std::string seen_as;  // its path as the service sees it; "" = the same
+  std::string library;          // libfbxshim.so, as the service sees it
+  std::string path;             // of the segment: made here, readable and writable for everybody
+  std::string seen_as;          // its path as the service sees it; "" = the same
   std::vector<uint16_t> calls;  // native numbers that rules of this test can hit
-  bool gate = true;     // the same calls go past the shim to the supervisor
+  bool gate = true;             // the same calls go past the shim to the supervisor
   bool refuse_io_uring = false;
 };
 
@@ -38,11 +38,11 @@ struct ShimRule {
 
 struct ShimReport {
   std::vector<fbx_shim_entry> entries;  // in the order in which they were begun
-  uint64_t lost = 0;        // entries that found the ring full
-  uint64_t undecided = 0;   // calls that nobody decided: escapes
-  uint64_t torn = 0;        // the same, in the middle of their rules
-  uint32_t bare = 0;        // processes without the filter they should have
-  std::string damage;       // "" or what the service did to the segment: inconclusive
+  uint64_t lost = 0;                    // entries that found the ring full
+  uint64_t undecided = 0;               // calls that nobody decided: escapes
+  uint64_t torn = 0;                    // the same, in the middle of their rules
+  uint32_t bare = 0;                    // processes without the filter they should have
+  std::string damage;                   // "" or what the service did to the segment: inconclusive
 };
 
 class ShimHand {
@@ -73,7 +73,9 @@ class ShimHand {
   // What has come since the last call.
   [[nodiscard]] ShimReport read();
   // Entries begun so far, as the shims say.
-  [[nodiscard]] uint64_t begun() const { return __atomic_load_n(&shim_->head.head, __ATOMIC_ACQUIRE); }
+  [[nodiscard]] uint64_t begun() const {
+    return __atomic_load_n(&shim_->head.head, __ATOMIC_ACQUIRE);
+  }
   // Of fbx_shim_entry.name; "" = none, or not to be believed.
   [[nodiscard]] std::string name(uint32_t id) const;
   [[nodiscard]] uint32_t attached() const { return shim_->head.attached; }

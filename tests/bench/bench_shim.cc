@@ -59,8 +59,11 @@ inject::ShimRule rule(State state) {
 }
 
 double measure(State state, bool gate, const std::string& file) {
-  inject::ShimSetup setup{.library = FBX_SHIM_LIBRARY, .path = file + ".segment", .seen_as = "",
-                          .calls = abi::numbers("write"), .gate = gate};
+  inject::ShimSetup setup{.library = FBX_SHIM_LIBRARY,
+                          .path = file + ".segment",
+                          .seen_as = "",
+                          .calls = abi::numbers("write"),
+                          .gate = gate};
   unlink(setup.path.c_str());
   auto hand = inject::ShimHand::create(setup);
   if (!hand) return -1;

@@ -119,11 +119,13 @@ struct Bench {
     hand->open_door();
   }
   static uint32_t kind_of(const seccomp_notif& n) {
-    struct stat st{};
-    const std::string link =
-        "/proc/" + std::to_string(n.pid) + "/fd/" + std::to_string(static_cast<int>(n.data.args[0]));
+    struct stat st {};
+    const std::string link = "/proc/" + std::to_string(n.pid) + "/fd/" +
+                             std::to_string(static_cast<int>(n.data.args[0]));
     if (stat(link.c_str(), &st) != 0) return FBX_KIND_NONE;
-    return S_ISREG(st.st_mode) ? FBX_KIND_FILE : S_ISFIFO(st.st_mode) ? FBX_KIND_PIPE : FBX_KIND_PSEUDO;
+    return S_ISREG(st.st_mode)    ? FBX_KIND_FILE
+           : S_ISFIFO(st.st_mode) ? FBX_KIND_PIPE
+                                  : FBX_KIND_PSEUDO;
   }
   void supervise() {
     while (!over) {
@@ -141,11 +143,14 @@ struct Bench {
       key.kind = kind_of(n);
       key.peer_service = FBX_PEER_UNKNOWN;
       for (uint32_t i = 0; i < rules.size(); ++i)
-        if (fbx_decide_one(&rules[i].rule, i, &hand->counters()[rules[i].rule.counter], &key, &d)) break;
+        if (fbx_decide_one(&rules[i].rule, i, &hand->counters()[rules[i].rule.counter], &key, &d))
+          break;
       seccomp_notif_resp r{};
       r.id = n.id;
-      if (d.action == FBX_ACT_DENY) r.error = -d.errnum;
-      else r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+      if (d.action == FBX_ACT_DENY)
+        r.error = -d.errnum;
+      else
+        r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
       ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &r);
     }
   }
@@ -177,10 +182,20 @@ TEST_CASE("the same calls are denied whatever way a program makes them") {
     const char* way;
     bool shim;  // who must decide: the shim, or the supervisor alone
   };
-  for (const Row& row : {Row{"plt", true}, {"writev", true}, {"pwrite", true}, {"pwritev", true},
-                         {"signal", true}, {"thread", true}, {"fork", true}, {"vfork", true},
-                         {"spawn", true}, {"closes", true}, {"raw", false}, {"stdio", false},
-                         {"static", false}, {"bare", false}}) {
+  for (const Row& row : {Row{"plt", true},
+                         {"writev", true},
+                         {"pwrite", true},
+                         {"pwritev", true},
+                         {"signal", true},
+                         {"thread", true},
+                         {"fork", true},
+                         {"vfork", true},
+                         {"spawn", true},
+                         {"closes", true},
+                         {"raw", false},
+                         {"stdio", false},
+                         {"static", false},
+                         {"bare", false}}) {
     CAPTURE(row.way);
     Bench b;
     b.set({every_third()});
@@ -198,7 +213,8 @@ TEST_CASE("the same calls are denied whatever way a program makes them") {
 
 TEST_CASE("a shell pipeline and python meet the same failing disk") {
   for (std::vector<std::string> argv :
-       {std::vector<std::string>{"/bin/sh", "-c", "echo hi | cat > $OUT 2>/dev/null || echo failed"},
+       {std::vector<std::string>{"/bin/sh", "-c",
+                                 "echo hi | cat > $OUT 2>/dev/null || echo failed"},
         {"/usr/bin/env", "python3", "-c",
          "import os\ntry: os.write(os.open(os.environ['OUT'],os.O_WRONLY|os.O_CREAT),b'x')\n"
          "except OSError as e: print('failed' if e.errno == 5 else e)"}}) {
@@ -219,7 +235,8 @@ TEST_CASE("a path rule hits the file it names and no other") {
     rule.globs = {glob};
     b.set({rule});
     b.start({FBX_SHIM_VICTIM, "plt"});
-    CHECK(b.wait_out() == (std::string(glob).ends_with("out") ? "..E..E..E done\n" : "......... done\n"));
+    CHECK(b.wait_out() ==
+          (std::string(glob).ends_with("out") ? "..E..E..E done\n" : "......... done\n"));
   }
 }
 
@@ -243,8 +260,11 @@ TEST_CASE("when the owner is gone every call passes") {
   const pid_t owner = fork();  // a process of its own holds a second segment and is killed
   REQUIRE(owner >= 0);
   if (owner == 0) {
-    inject::ShimSetup setup{.library = FBX_SHIM_LIBRARY, .path = b.folder + "/second", .seen_as = "",
-                            .calls = abi::numbers("write"), .gate = false};
+    inject::ShimSetup setup{.library = FBX_SHIM_LIBRARY,
+                            .path = b.folder + "/second",
+                            .seen_as = "",
+                            .calls = abi::numbers("write"),
+                            .gate = false};
     auto hand = ShimHand::create(setup);
     if (!hand || !(*hand)->publish(b.rules)) _exit(1);
     raise(SIGKILL);
