@@ -54,8 +54,7 @@ bool real(Call& c, Writer& w, char form, Value v) {
   if (!std::isfinite(d)) {
     w.add(float_text(d));
   } else if (form == 'g' || form == 'G') {
-    std::string text = float_text(d);
-    w.add(text);
+    w.add(format_double(d, 'g', 6));
   } else {
     char lower = static_cast<char>(form | 32);
     std::string text = format_double(d, lower, 6);

@@ -145,7 +145,7 @@ struct Decoder {
     View rest = all.substr(at);
     std::string c;
     encode(decode(rest), c);
-    return quote_string(c);
+    return c == "'" ? "'\\''" : "'" + c + "'";
   }
   Value value() {
     skip();
@@ -350,7 +350,8 @@ Value encode_(Call& c) {
 }
 
 Value decode_(Call& c) {
-  static constexpr Param kParams[] = {{"x", kString}, {"default", kAny, Param::optional}};
+  static constexpr Param kParams[] = {{.name = "x", .want = kString, .positional_only = true},
+                                      {"default", kAny, Param::optional}};
   Value a[2];
   if (!c.unpack(kParams, a) || !c.need_bytes(length(a[0]) * 8)) return c.failed();
   auto v = json_decode(c.heap(), to_string_view(a[0]));

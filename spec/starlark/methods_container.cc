@@ -148,7 +148,9 @@ bool lookup(Call& c, Value key, std::uint32_t& h, TableEntry*& e) {
 }
 
 Value table_clear_(Call& c) {
-  if (!c.unpack({}, {}) || !changing(c, "clear")) return c.failed();
+  if (!c.unpack({}, {})) return c.failed();
+  if (table(c)->live == 0 && is_kind(c.self(), Kind::set)) return Value::none();
+  if (!changing(c, "clear")) return c.failed();
   table_clear(c.heap(), table(c));
   return Value::none();
 }
@@ -242,8 +244,6 @@ Value set_change(Call& c, bool add, bool must) {
   std::uint32_t h;
   TableEntry* e;
   if (!lookup(c, x, h, e)) return c.failed();
-  bool iterated = table(c)->aux > 0;
-  if (iterated && add == (e != nullptr) && c.heap().may_change(table(c))) return Value::none();
   if (!changing(c, add ? "insert into" : "delete from")) return c.failed();
   if (add) {
     Refused r = table_insert(c.heap(), table(c), x, h, Value::none());

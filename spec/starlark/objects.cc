@@ -361,9 +361,9 @@ std::string_view type_name(Value v) {
     bool bytes = kind_of(as<ViewObject>(v)->string) == Kind::bytes;
     switch (v.object()->flags) {
       case ViewObject::elems: return bytes ? "bytes.elems" : "string.elems";
-      case ViewObject::elem_ords: return "string.elem_ords";
+      case ViewObject::elem_ords: return "string.elems";
       case ViewObject::codepoints: return "string.codepoints";
-      default: return "string.codepoint_ords";
+      default: return "string.codepoints";
     }
   }
   return kNames[static_cast<int>(k)];

@@ -389,6 +389,7 @@ Value contains(Call& c, Value item, Value container) {
     case Kind::set: {
       std::string_view why;
       auto h = hash(item, &why);
+      if (!h && kind_of(container) == Kind::dict) return Value::boolean(false);
       if (!h) return c.fail(Code::unhashable, "unhashable type: " + std::string(why));
       TableEntry* e;
       if (table_find(as<TableObject>(container), item, *h, e) != Refused::no) {

@@ -23,7 +23,8 @@ Value out_of_range(Call& c, Value x, Value key) {
 }
 
 Value unhashable(Call& c, std::string_view why) {
-  return c.fail(Code::unhashable, "unhashable type: " + std::string(why));
+  bool container = why == "list" || why == "dict" || why == "set";
+  return c.fail(Code::unhashable, (container ? "unhashable type: " : "unhashable: ") + std::string(why));
 }
 
 // A bound of a slice, clamped; `missing` when None.
@@ -76,7 +77,18 @@ Value index(Call& c, Value x, Value key) {
       if (k == Kind::range) return c.heap().integer(range_info(x).start + at * range_info(x).step);
       if (k == Kind::list || k == Kind::tuple) return elements(x)[static_cast<std::size_t>(at)];
       auto byte = static_cast<unsigned char>(to_string_view(x)[static_cast<std::size_t>(at)]);
-      return k == Kind::string ? byte_string(byte) : Value::small_int(byte);
+      return k == Kind::string ? byte_string(byte) : c.heap().bytes(to_string_view(byte_string(byte)));
+    }
+    case Kind::string_view: {  // elems and elem_ords are indexable
+      Value s = as<ViewObject>(x)->string;
+      if (x.object()->flags > ViewObject::elem_ords || !is_int(key)) break;
+      auto n = static_cast<std::int64_t>(length(s));
+      std::int64_t at = to_int64(key).value_or(n);
+      if (at < 0) at += n;
+      if (at < 0 || at >= n) return out_of_range(c, s, key);
+      auto byte = static_cast<unsigned char>(to_string_view(s)[static_cast<std::size_t>(at)]);
+      bool text = x.object()->flags == ViewObject::elems && is_string(s);
+      return text ? byte_string(byte) : Value::small_int(byte);
     }
     case Kind::host:
       if (host_object(x)->indexable()) return host_object(x)->index(c, key);

@@ -132,6 +132,24 @@ struct HasFields : HostObject {
 };
 Value hasfields_(Call& c) { return c.heap().make_host<HasFields>(); }
 
+// A constructor of structs that are told apart by it.
+struct Symbol : HostObject {
+  std::string name;
+  std::string_view type() const override { return "symbol"; }
+  void repr(Writer& w) const override { w.add(name); }
+  std::optional<std::uint64_t> hash() const override { return name.size(); }
+  bool callable() const override { return true; }
+  Value call(Call& c) override { return c.heap().structure(c.kwargs(), value()); }
+};
+Value gensym_(Call& c) {
+  static constexpr Param kParams[] = {{"name", kString}};
+  Value x;
+  if (!c.unpack(kParams, {&x, 1})) return c.failed();
+  Value v = c.heap().make_host<Symbol>();
+  host_as<Symbol>(v)->name = to_string_view(x);
+  return v;
+}
+
 struct Fibonacci : HostObject {
   std::string_view type() const override { return "fib"; }
   bool iterable() const override { return true; }
@@ -145,8 +163,8 @@ struct Fibonacci : HostObject {
 };
 
 constexpr Builtin kError("error", error_), kCatch("catch", catch_), kMatches("matches", matches_),
-    kModule("module", module_), kFreeze("_freeze", freeze_), kFloateq("_floateq", floateq_),
-    kHasfields("hasfields", hasfields_);
+    kModule("module", module_), kFreeze("freeze", freeze_), kFloateq("_floateq", floateq_),
+    kHasfields("hasfields", hasfields_), kGensym("gensym", gensym_);
 
 std::expected<Module*, Error> load_module(Session& s, Fiber& fiber, std::string_view name) {
   Error why;
@@ -192,9 +210,10 @@ void prepare(Session& s, const std::string& file) {
     std::printf("%.*s\n", static_cast<int>(line.size()), line.data());
   };
   s.env.load = [&s](Fiber& f, std::string_view name) { return load_module(s, f, name); };
-  for (const Builtin* b : {&kError, &kCatch, &kMatches, &kModule, &kFreeze, &kFloateq, &kHasfields}) {
+  for (const Builtin* b : {&kError, &kCatch, &kMatches, &kModule, &kFloateq, &kGensym, &kHasfields}) {
     s.names.set(b->name(), b->value());
   }
+  s.names.set("_freeze", kFreeze.value());
   s.names.set("fibonacci", s.heap.make_host<Fibonacci>());
   s.names.set("struct", struct_builtin());
   s.names.set("json", json_module(s.heap));
@@ -268,6 +287,7 @@ std::vector<Chunk> cut(const std::string& text) {
   std::string line;
   for (int n = 1; std::getline(lines, line); ++n) {
     if (line == "---") {
+      if (!out.back().source.empty()) out.back().source.pop_back();
       out.emplace_back();
       out.back().source = std::string(static_cast<std::size_t>(n), '\n');
       continue;
