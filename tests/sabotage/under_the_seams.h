@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What breaks below the real injector and the real observer, which then believe that all is well.
+// The calls by which they reach the kernel are replaced when fbx_sabotage is linked (--wrap in
+// CMakeLists.txt); the objects are those of fbx.
+//
+// Thread rule: set before run::run() forks; BlindIterators on the worker's main thread.
+#pragma once
+
+namespace fbx::sabotage {
+
+struct UnderTheSeams {
+  bool seccomp_always_continues = false;  // whatever the supervisor answers, the call goes on
+  bool resets_vanish = false;             // no TCP reset leaves
+  bool rules_bind_late = false;  // rule sets and cuts reach the kernel 5 ms after it said so
+  bool cuts_stay = false;        // a link that was healed stays cut
+  unsigned steal_every = 0;      // every k-th record that the ring holds when it is read is gone
+};
+
+[[nodiscard]] UnderTheSeams& under_the_seams();
+
+// While one lives, BPF iterators list nothing.
+class BlindIterators {
+ public:
+  BlindIterators();
+  ~BlindIterators();
+  BlindIterators(const BlindIterators&) = delete;
+  BlindIterators& operator=(const BlindIterators&) = delete;
+};
+
+}  // namespace fbx::sabotage
