@@ -54,7 +54,9 @@ bool real(Call& c, Writer& w, char form, Value v) {
   if (!std::isfinite(d)) {
     w.add(float_text(d));
   } else if (form == 'g' || form == 'G') {
-    w.add(format_double(d, 'g', 6));
+    std::string text = format_double(d, 'g', 6);
+    if (text.find_first_of(".e") == std::string::npos) text += ".0";
+    w.add(text);
   } else {
     char lower = static_cast<char>(form | 32);
     std::string text = format_double(d, lower, 6);

@@ -398,6 +398,11 @@ Value contains(Call& c, Value item, Value container) {
       return Value::boolean(e != nullptr);
     }
     case Kind::range: {
+      if (is_float(item)) {
+        double d = float_value(item);
+        if (d != std::floor(d) || std::fabs(d) > 9e18) return Value::boolean(false);
+        item = int_from_double(c.heap(), d);
+      }
       if (!is_int(item)) {
         return c.fail(Code::type, "'in <range>' requires integer as left operand, not " + type(item));
       }

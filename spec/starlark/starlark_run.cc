@@ -79,13 +79,25 @@ Value catch_(Call& c) {
   return c.call(c.args()[0]);
 }
 
+// A "{" that opens no repetition stands for itself, as in Go.
+std::string lenient(const std::string& pattern) {
+  std::string out;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    bool escaped = i > 0 && pattern[i - 1] == '\\';
+    bool repeats = i + 1 < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[i + 1]));
+    if (pattern[i] == '{' && !escaped && !repeats) out += '\\';
+    out += pattern[i];
+  }
+  return out;
+}
+
 Value matches_(Call& c) {
   static constexpr Param kParams[] = {{"pattern", kString}, {"str", kString}};
   Value a[2];
   if (!c.unpack(kParams, a)) return c.failed();
   std::string pattern(to_string_view(a[0])), text(to_string_view(a[1]));
   try {
-    return Value::boolean(std::regex_search(text, std::regex(pattern)));
+    return Value::boolean(std::regex_search(text, std::regex(lenient(pattern))));
   } catch (const std::regex_error& e) {
     return c.fail(Code::host, "matches: " + pattern + ": " + e.what());
   }
@@ -304,7 +316,7 @@ std::vector<Chunk> cut(const std::string& text) {
 
 bool matching(const std::string& text, const std::string& pattern) {
   try {
-    return std::regex_search(text, std::regex(pattern));
+    return std::regex_search(text, std::regex(lenient(pattern)));
   } catch (const std::regex_error&) {
     return text.find(pattern) != std::string::npos;
   }

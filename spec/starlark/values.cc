@@ -115,7 +115,7 @@ std::optional<bool> Compare::equal(Value a, Value b, int depth) {
       return x.length == 0 || (x.start == y.start && (x.length == 1 || x.step == y.step));
     }
     case Kind::builtin:
-      return builtin_of(a) == builtin_of(b) && receiver_of(a).same(receiver_of(b));
+      return a.same(b);
     case Kind::structure: return structs(a, b, depth);
     case Kind::host: return a.same(b) || host_object(a)->equals(*host_object(b));
     default: return a.same(b);
@@ -247,7 +247,7 @@ std::optional<std::uint32_t> hash_at(Value v, std::string_view* why, int depth) 
     case Kind::tuple: return hash_tuple(v, why, depth);
     case Kind::function:
     case Kind::builtin: {
-      std::uint64_t p = v.object()->kind == Kind::builtin
+      std::uint64_t p = v.object()->kind == Kind::builtin && !receiver_of(v).valid()
                             ? std::hash<std::string_view>()(builtin_of(v)->name())
                             : v.bits();
       return static_cast<std::uint32_t>((p * 0x9E3779B97F4A7C15ull) >> 32);
