@@ -241,7 +241,7 @@ Value int_from_text(Call& c, Value x, Value base_value) {
   std::int64_t base = 10;
   if (base_value.valid()) base = to_int64(base_value).value_or(-1);
   if (base != 0 && (base < 2 || base > 36)) {
-    return c.fail(Code::value, "int: invalid base " + int_to_decimal(base_value) + " (want 0, or 2 to 36)");
+    return c.fail(Code::value, "int: base must be 0 or from 2 to 36, got " + int_to_decimal(base_value));
   }
   auto bad = [&] {
     return c.fail(Code::value, "int: invalid literal with base " + std::to_string(base) + ": " + text);

@@ -87,7 +87,8 @@ std::string Error::traceback() const {
   for (const TraceEntry& entry : trace) {
     out += "  " + entry.place.text() + ": in " + entry.function + "\n";
   }
-  out += "Error: " + message;
+  bool builtin = !trace.empty() && trace.back().place.line == 0;
+  out += "Error" + (builtin ? " in " + trace.back().function : "") + ": " + message;
   if (!hint.empty()) out += " (" + hint + ")";
   for (const std::string& more : also) out += "\nwhile unwinding: " + more;
   return out;

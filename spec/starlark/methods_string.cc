@@ -229,7 +229,7 @@ Value strip(Call& c, bool left, bool right) {
   static constexpr Param kParams[] = {optional("cutset", kString | kNone)};
   Value x;
   if (!c.unpack(kParams, {&x, 1})) return c.failed();
-  bool given = x.valid() && !x.is_none();
+  bool given = x.valid() && !x.is_none() && !to_string_view(x).empty();
   return c.heap().string(stripped(self(c), given ? to_string_view(x) : View(), given, left, right));
 }
 Value strip_(Call& c) { return strip(c, true, true); }

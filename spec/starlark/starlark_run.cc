@@ -274,7 +274,7 @@ struct Run {
         if (t.place.file == file) line = t.place.line;
       }
       out.push_back({line, full_message(module.error())});
-      shown += module.error().text() + "\n";
+      shown += module.error().text() + "\n" + module.error().traceback() + "\n";
     }
     return out;
   }
