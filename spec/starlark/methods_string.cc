@@ -103,7 +103,7 @@ Value istitle_(Call& c) {
   for (View s = self(c); !s.empty();) {
     std::int32_t x = decode(s);
     if (is_upper(x) || is_title(x)) {
-      if (before) return Value::boolean(false);
+      if (before || to_title(x) != x) return Value::boolean(false);
       before = some = true;
     } else if (is_lower(x)) {
       if (!before) return Value::boolean(false);

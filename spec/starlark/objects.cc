@@ -305,11 +305,7 @@ Refused Heap::dict_set(Value dict, Value key, Value value) {
   if (!may_change(t)) return Refused::frozen;
   auto h = hash(key);
   if (!h) return Refused::unhashable;
-  if (t->aux > 0) {
-    TableEntry* e;
-    if (Refused r = table_find(t, key, *h, e); r != Refused::no) return r;
-    if (e == nullptr) return Refused::iterating;
-  }
+  if (t->aux > 0) return Refused::iterating;
   return table_insert(*this, t, key, *h, value);
 }
 
