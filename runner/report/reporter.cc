@@ -103,7 +103,12 @@ void Reporter::test_done(const TestOutcome& outcome) {
   if (running != running_.end()) running_.erase(running);
   if (!outcome.hidden) ++done_;
   run_.tests.push_back(outcome);
-  if (worth_a_screen(outcome.verdict)) {
+  const bool refused =
+      outcome.reasons.size() == 1 && outcome.reasons.front().code.starts_with("refused:");
+  if (refused && refusal_said_ == outcome.reasons.front().text) {
+    print(test_line(outcome, options_.colour));
+  } else if (worth_a_screen(outcome.verdict)) {
+    if (refused) refusal_said_ = outcome.reasons.front().text;
     HumanContext context;
     context.plan = header_.plan;
     context.colour = options_.colour;

@@ -71,6 +71,7 @@ class Reporter {
   size_t done_ = 0;
   bool interrupted_ = false;
   bool progress_shown_ = false;
+  std::string refusal_said_;  // what was refused for all tests alike is said once
 };
 
 }  // namespace fbx::report

@@ -44,6 +44,14 @@ std::string seconds(int64_t ns) {
 
 }  // namespace
 
+check::ServiceExit fact_of(const service::Exit& exit) {
+  return {.service = exit.service,
+          .wait_status = exit.wait_status,
+          .stopping = exit.stopping,
+          .killed_by_fbx = exit.killed_by_fbx,
+          .at_ns = exit.at_ns};
+}
+
 Body::Body(const BodyParts& parts, check::Facts& facts)
     : parts_(parts), facts_(facts), look_backs_(parts.observer->store()) {}
 
@@ -92,7 +100,28 @@ void Body::pump() {
     facts_.doubts.push_back(
         {.how = Judged::How::kInconclusive, .code = "events-lost", .text = cannot_go_on_});
   }
+  doubt_late_records();
   note_exits();
+}
+
+void Body::doubt_late_records() {
+  const observe::EventStore& store = parts_.observer->store();
+  if (looked_ns_ == 0 || late_record_said_) return;
+  for (; looked_to_ < store.size(); ++looked_to_) {
+    const observe::Event& event = store.at(looked_to_ + 1);
+    const bool ended = event.type == observe::EventType::kSyscall &&
+                       event.state == observe::CallState::kDone && event.end_ns != 0;
+    if (!ended || event.service < 0 || event.end_ns >= looked_ns_) continue;
+    late_record_said_ = true;
+    facts_.doubts.push_back(
+        {.how = Judged::How::kInconclusive,
+         .code = "inexact-barrier",
+         .text = "a call of " + parts_.plan->services[static_cast<size_t>(event.service)].name +
+                 " had ended before a look-back and was recorded after it",
+         .place = place_,
+         .event = event.seq});
+    return;
+  }
 }
 
 void Body::note_exits() {
@@ -108,11 +137,7 @@ void Body::note_exits() {
     store.append(event);
   }
   for (const service::Exit& exit : parts_.services->take_exits()) {
-    facts_.exits.push_back({.service = exit.service,
-                            .wait_status = exit.wait_status,
-                            .stopping = exit.stopping,
-                            .killed_by_fbx = exit.killed_by_fbx,
-                            .at_ns = exit.at_ns});
+    facts_.exits.push_back(fact_of(exit));
   }
 }
 
@@ -130,6 +155,23 @@ void Body::append_text(observe::EventType type, uint64_t begin_ns, uint64_t end_
 
 // ---- faults and cuts
 
+bool Body::binds(model::ScopeId scope, uint64_t now_ns) const {
+  bool any = false;
+  for (const inject::RuleEntry& rule : parts_.injector->log().rules) {
+    if (rule.scope != scope || rule.lifted_ns != 0) continue;
+    if (rule.installed_ns == 0 || rule.installed_ns > now_ns) return false;
+    any = true;
+  }
+  return any;
+}
+
+bool Body::lifted(model::ScopeId scope) const {
+  const auto& rules = parts_.injector->log().rules;
+  return std::ranges::none_of(rules, [scope](const inject::RuleEntry& rule) {
+    return rule.scope == scope && rule.lifted_ns == 0;
+  });
+}
+
 template <typename Install>
 model::Response Body::install(const Install& what, model::ScopeId scope, const std::string& text) {
   const uint64_t begin = now_ns();
@@ -143,6 +185,13 @@ model::Response Body::install(const Install& what, model::ScopeId scope, const s
     return model::Done{};
   }
   const uint64_t now = now_ns();
+  if (!binds(scope, now)) {
+    cannot_go_on_ = text + " is not in force, though its installation succeeded";
+    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
+                             .code = "not-enforced",
+                             .text = cannot_go_on_,
+                             .place = place_});
+  }
   scopes_.enter(scope, now);
   append_text(observe::EventType::kFault, begin, now, "on: " + text);
   return model::Done{};
@@ -168,6 +217,13 @@ model::Response Body::on(const model::LeaveScope& effect) {
     facts_.doubts.push_back({.how = Judged::How::kInconclusive,
                              .code = "not-lifted",
                              .text = "a fault could not be lifted: " + cannot_go_on_,
+                             .place = place_});
+  }
+  if (cannot_go_on_.empty() && !lifted(effect.scope)) {
+    cannot_go_on_ = "a fault is still in force, though it was lifted";
+    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
+                             .code = "not-lifted",
+                             .text = cannot_go_on_,
                              .place = place_});
   }
   append_text(observe::EventType::kFault, begin, now_ns(), "off");
@@ -216,7 +272,11 @@ check::Seen Body::look() {
                    .watch = parts_.watch,
                    .barrier = {},
                    .loss = {}};
+  const uint64_t begin = now_ns();
   Result<observe::BarrierResult> barrier = parts_.observer->barrier();
+  doubt_late_records();
+  looked_ns_ = begin;
+  looked_to_ = parts_.observer->store().size();
   if (barrier) {
     seen.barrier = std::move(*barrier);
   } else {

@@ -21,6 +21,9 @@
 
 namespace fbx::run {
 
+// An exit as the verdict takes it; whether it was asked for is not known yet.
+[[nodiscard]] check::ServiceExit fact_of(const service::Exit& exit);
+
 struct BodyParts {
   const plan::Plan* plan = nullptr;
   size_t test = 0;
@@ -66,8 +69,14 @@ class Body {
   model::Response step(const Step& step);
   template <typename Install>
   model::Response install(const Install& what, model::ScopeId scope, const std::string& text);
+  // The log must show what was installed, as binding, and that what was lifted is.
+  [[nodiscard]] bool binds(model::ScopeId scope, uint64_t now_ns) const;
+  [[nodiscard]] bool lifted(model::ScopeId scope) const;
   // A barrier, and the hands' decisions joined to what it brought.
   check::Seen look();
+  // A call that had ended before the last look-back began, and whose record came after it: what
+  // that look-back found absent may have been there. No barrier lets this happen.
+  void doubt_late_records();
   check::Judged judge_look_back(const model::LookBack& what);
   // The first that failed, as an answer to the session.
   model::Response answer(const std::vector<check::Judged>& judged);
@@ -86,6 +95,9 @@ class Body {
   std::string cannot_go_on_; // why the session must be cancelled; "" = it need not
   bool cancelled_ = false;
   uint64_t began_ns_ = 0;
+  uint64_t looked_ns_ = 0;       // when the last look-back began; 0 = none yet
+  uint64_t looked_to_ = 0;       // what the store held when its barrier returned
+  bool late_record_said_ = false;
   std::vector<std::string> printed_;
   std::string last_step_;
 };

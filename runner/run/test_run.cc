@@ -230,6 +230,11 @@ void TestRun::finish() {
       }
       facts_.rules = context_.injector->log().rules;
     }
+    if (body_ && body_->began_ns() != 0) {
+      if (auto unseen = unseen_service(plan_, context_.observer->store())) {
+        facts_.doubts.push_back(std::move(*unseen));
+      }
+    }
     facts_.loss = context_.observer->loss();
     facts_.store = &context_.observer->store();
     facts_.watch = &watch_;
@@ -242,7 +247,8 @@ void TestRun::finish() {
 
 void TestRun::teardown() {
   if (services_) {
-    services_->stop_all();
+    if (body_) body_->pump();
+    for (const service::Exit& exit : services_->stop_all()) facts_.exits.push_back(fact_of(exit));
     if (body_) body_->pump();
     for (size_t i = 0; i < plan_.services.size(); ++i) {
       report::ServiceOutput output{.service = plan_.services[i].name, .lines = {}};

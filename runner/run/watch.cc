@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/run/watch.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <bitset>
 #include <string>
@@ -36,6 +38,7 @@ std::vector<uint16_t> watched_syscalls(const plan::Plan& plan, size_t test, size
   Wanted wanted;
   const plan::Service& of = plan.services[service];
   add_keyword(of, "connect", wanted);
+  add_keyword(of, "execve", wanted);
   for (const std::string& keyword : plan.tests[test].observe) add_keyword(of, keyword, wanted);
   for (const plan::Need& need : plan.tests[test].needs) {
     const bool concerns = need.service < 0 || static_cast<size_t>(need.service) == service;
@@ -48,6 +51,19 @@ std::vector<uint16_t> watched_syscalls(const plan::Plan& plan, size_t test, size
     if (wanted[nr]) numbers.push_back(static_cast<uint16_t>(nr));
   }
   return numbers;
+}
+
+std::optional<check::Judged> unseen_service(const plan::Plan& plan,
+                                            const observe::EventStore& store) {
+  for (size_t i = 0; i < plan.services.size(); ++i) {
+    if (plan.services[i].manual_start) continue;
+    if (!store.of(static_cast<int16_t>(i), SYS_execve).empty()) continue;
+    return check::Judged{.how = check::Judged::How::kInconclusive,
+                         .code = "unseen",
+                         .text = "no call of " + plan.services[i].name +
+                                 " was recorded, not even its start"};
+  }
+  return std::nullopt;
 }
 
 }  // namespace fbx::run

@@ -205,8 +205,8 @@ class Attempt:
             if not re.search(pattern, self.text, re.M):
                 wrong.append(f"the output does not match /{pattern}/")
         refusal = self.row.raw.get("refusal")
-        if refusal and f"[{refusal}]" not in self.text:
-            wrong.append(f"not refused with [{refusal}]")
+        if refusal and f"[refused:{refusal}]" not in self.text:
+            wrong.append(f"not refused with [refused:{refusal}]")
         if self.row.verdicts is not None:
             wrong += self.compare_verdicts()
         return wrong
