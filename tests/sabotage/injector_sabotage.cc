@@ -126,6 +126,11 @@ OwnedInjector lift_does_nothing(OwnedInjector real) {
   return std::make_unique<LiftDoesNothing>(std::move(real));
 }
 
+OwnedInjector ignores_seccomp(OwnedInjector real) {
+  under_the_seams().seccomp_always_continues = true;
+  return real;
+}
+
 OwnedInjector partition_half(OwnedInjector real) {
   return std::make_unique<PartitionHalf>(std::move(real));
 }

@@ -22,4 +22,7 @@ using OwnedInjector = std::unique_ptr<inject::Injector>;
 // A partition finds no connection to reset: only new ones are refused.
 [[nodiscard]] OwnedInjector partition_half(OwnedInjector real);
 
+// The real one, but what its supervisor denies goes on all the same.
+[[nodiscard]] OwnedInjector ignores_seccomp(OwnedInjector real);
+
 }  // namespace fbx::sabotage

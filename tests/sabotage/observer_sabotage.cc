@@ -60,9 +60,18 @@ class LosesAndSaysSo : public ForwardingObserver {
 class BarrierDoesNotWait : public ForwardingObserver {
  public:
   using ForwardingObserver::ForwardingObserver;
+  Status begin_test(const TestWatch& watch) override {
+    looked_ = false;
+    return ForwardingObserver::begin_test(watch);
+  }
+  Status pump() override { return looked_ ? ForwardingObserver::pump() : Status{}; }
   Result<BarrierResult> barrier(uint64_t) override {
+    looked_ = true;
     return BarrierResult{.exact = true, .why = {}, .at_ns = sandbox::monotonic_ns()};
   }
+
+ private:
+  bool looked_ = false;
 };
 
 class SeesNothing : public ForwardingObserver {

@@ -16,7 +16,8 @@ using Wrapped = std::unique_ptr<ForwardingObserver>;
 
 // Every third record of a call goes, and Loss says so.
 [[nodiscard]] Wrapped loses_and_says_so(OwnedObserver real);
-// barrier() returns at once and calls itself exact; what is in the ring comes with the next pump().
+// No record comes before the first look-back; barrier() returns at once and calls itself exact, and
+// the pump() after it brings what it should have brought.
 [[nodiscard]] Wrapped barrier_does_not_wait(OwnedObserver real);
 // Nothing is recorded, the barrier is exact, nothing is lost.
 [[nodiscard]] Wrapped sees_nothing(OwnedObserver real);

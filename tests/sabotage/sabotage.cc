@@ -35,10 +35,13 @@ constexpr Sabotage kAll[] = {
        under_the_seams().cuts_stay = true;
        return run::real_machine();
      }},
-    {"seccomp-ignored", "what the supervisor denies goes on all the same", +[]() -> Machine {
+    {"seccomp-never-works", "what a supervisor denies goes on all the same, always",
+     +[]() -> Machine {
        under_the_seams().seccomp_always_continues = true;
        return run::real_machine();
      }},
+    {"seccomp-ignored", "it worked when it was tried, and in the test no more",
+     +[]() -> Machine { return wrapped_machine({}, ignores_seccomp); }},
     {"ring-loses-loudly", "every third record is lost, and counted as lost",
      +[]() -> Machine { return wrapped_machine(loses_and_says_so, {}); }},
     {"ring-loses-silently", "every third record is gone between the ring and its reader",

@@ -20,6 +20,8 @@
 
 struct ring_buffer;
 
+extern "C" int __real_bpf_map_update_elem(int fd, const void* key, const void* value, __u64 flags);
+
 namespace fbx::sabotage {
 
 namespace {
@@ -47,7 +49,7 @@ void update_later(int fd, const void* key, size_t key_size, const void* value, s
   std::thread([fd, flags, kept_key = std::vector<char>(k, k + key_size),
                kept_value = std::vector<char>(v, v + value_size)] {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    bpf_map_update_elem(fd, kept_key.data(), kept_value.data(), flags);
+    __real_bpf_map_update_elem(fd, kept_key.data(), kept_value.data(), flags);
   }).detach();
 }
 
@@ -101,7 +103,6 @@ ssize_t __wrap_read(int fd, void* buffer, size_t size) {
   return __real_read(fd, buffer, size);
 }
 
-int __real_bpf_map_update_elem(int fd, const void* key, const void* value, __u64 flags);
 int __wrap_bpf_map_update_elem(int fd, const void* key, const void* value, __u64 flags) {
   bpf_map_info info{};
   if (under_the_seams().rules_bind_late) {
