@@ -4,6 +4,8 @@
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -23,6 +25,18 @@ uint64_t now_ns() {
 
 bool contains_all(const std::vector<uint16_t>& sorted, const std::vector<uint16_t>& wanted) {
   return std::includes(sorted.begin(), sorted.end(), wanted.begin(), wanted.end());
+}
+
+// Whether the entry is a partition in mode refuse with one of the two on either side.
+bool refuses(const RuleEntry& entry, int16_t one, int16_t other) {
+  const auto has = [](const std::vector<uint32_t>& side, int16_t service) {
+    return std::find(side.begin(), side.end(), static_cast<uint32_t>(service)) != side.end();
+  };
+  if (entry.kind != RuleEntry::Kind::kPartition ||
+      entry.cut.mode != model::InstallPartition::Mode::kRefuse)
+    return false;
+  return (has(entry.cut.a, one) && has(entry.cut.b, other)) ||
+         (has(entry.cut.b, one) && has(entry.cut.a, other));
 }
 
 }  // namespace
@@ -220,6 +234,7 @@ Status MainInjector::lift(model::ScopeId scope) {
     }
     entry.lifted_ns = now_ns();
     if (Status healed = partitions_->heal(i); !healed) s = std::move(healed);
+    healed_ns_[i] = now_ns();
   }
   if (Status lifted = lift_rules(rules); !lifted) s = std::move(lifted);
   return s;
@@ -273,6 +288,40 @@ void MainInjector::note(const Decision& d) {
     }
   if (!d.escape.empty())
     for (uint32_t rule : d.matched) add_escape(rule, d.escape);
+  if (d.action == FBX_DECIDED_CUT) check_cut(d);
+}
+
+// A dial refused after the last cut of its link was healed: the link stayed cut.
+void MainInjector::check_cut(const Decision& d) {
+  std::optional<uint32_t> last;
+  for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+    if (!refuses(log_.rules[i], d.service, d.peer_service)) continue;
+    if (!healed_ns_.contains(i) || d.entered_ns <= healed_ns_.at(i)) return;
+    last = i;
+  }
+  if (last) add_escape(*last, "a dial to " + peer_name(d) + " was refused after the link was healed");
+}
+
+// A dial that began after a refusing cut bound, ended before it was lifted, and came through.
+void MainInjector::check_crossings() {
+  const auto nr = static_cast<uint16_t>(abi::find_syscall("connect")->nr());
+  for (const auto& [service, cgroup] : leaves_) {
+    const std::vector<uint64_t>& seqs = test_.store->of(service, nr);
+    for (size_t& next = dials_checked_[service]; next < seqs.size(); ++next) {
+      const observe::Event& dial = test_.store->at(seqs[next]);
+      if (dial.state != observe::CallState::kDone) break;
+      const bool through = dial.ret == 0 || dial.ret == -EINPROGRESS;
+      if (!through || dial.peer < 0 || dial.peer == service) continue;
+      for (uint32_t i = 0; i < log_.rules.size(); ++i) {
+        const RuleEntry& entry = log_.rules[i];
+        if (!refuses(entry, service, dial.peer) || dial.begin_ns <= entry.installed_ns) continue;
+        if (entry.lifted_ns != 0 && dial.end_ns >= entry.lifted_ns) continue;
+        add_escape(i, "a dial of " + test_.plan->services[static_cast<size_t>(service)].name +
+                          " to " + test_.plan->services[static_cast<size_t>(dial.peer)].name +
+                          ", which came through");
+      }
+    }
+  }
 }
 
 void MainInjector::add_escape(uint32_t rule, const std::string& text) {
@@ -370,6 +419,7 @@ Status MainInjector::collect() {
   join_->add(std::move(decisions), std::move(passed));
   for (const Escape& escape : join_->run(join_rules(), held, settled))
     add_escape(escape.rule, escape.text);
+  check_crossings();
   count_rules();
   note_bypasses();
   check_unix_dials();
@@ -393,6 +443,8 @@ Status MainInjector::end_test() {
   sockets_.reset();
   leaves_.clear();
   rules_.clear();
+  healed_ns_.clear();
+  dials_checked_.clear();
   log_ = {};
   kernel_sets_.clear();
   next_counter_ = 0;

@@ -70,6 +70,8 @@ class MainInjector : public Injector {
   Status lift_rules(const std::vector<uint32_t>& rules);
   void collect_kernel_decisions(std::vector<Decision>& out);
   void note(const Decision& decision);
+  void check_cut(const Decision& decision);
+  void check_crossings();
   void count_rules();
   void add_escape(uint32_t rule, const std::string& text);
   void note_bypasses();
@@ -91,6 +93,8 @@ class MainInjector : public Injector {
   std::unique_ptr<DecisionJoin> join_;
   RuleLog log_;
   std::vector<Rule> rules_;
+  std::map<int16_t, size_t> dials_checked_;  // by service, how many of its dials
+  std::map<uint32_t, uint64_t> healed_ns_;  // cut → when its heal() had returned
   uint32_t batches_ = 0, generations_ = 0;
   // (service, generation) → rules by position, to read the kernel's masks by.
   std::map<std::pair<int16_t, uint32_t>, std::vector<uint32_t>> kernel_sets_;
