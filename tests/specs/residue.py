@@ -28,29 +28,61 @@ def processes(build):
     return found
 
 
-def cgroups():
-    """The cgroup directories with fbx in their name, wherever a hierarchy is mounted."""
+def is_strangers(pid, build):
+    """Whether a live process, of another build or none of ours at all, has this number."""
+    try:
+        return not os.readlink(f"/proc/{pid}/exe").startswith(str(build) + "/")
+    except OSError:
+        return False
+
+
+def cgroups(build):
+    """The cgroup directories with fbx in their name, wherever a hierarchy is mounted, but for
+    those of a run of another build that is going on beside this one."""
     found = set()
     for folder, names, _ in os.walk("/sys/fs/cgroup"):
-        found |= {os.path.join(folder, name) for name in names if "fbx" in name}
+        for name in [name for name in names if "fbx" in name]:
+            owner = name.split(".")[1] if name.count(".") == 2 else ""
+            if owner.isdigit() and is_strangers(owner, build):
+                names.remove(name)
+            else:
+                found.add(os.path.join(folder, name))
     return found
 
 
-def bpf_programs():
+def held_by_strangers(build):
+    """Numbers of the BPF programs that a live process of somebody else has open."""
+    held = set()
+    for info in pathlib.Path("/proc").glob("[0-9]*/fdinfo/*"):
+        try:
+            if not is_strangers(info.parts[2], build):
+                continue
+            words = info.read_text().split()
+        except OSError:
+            continue
+        if "prog_id:" in words:
+            held.add(int(words[words.index("prog_id:") + 1]))
+    return held
+
+
+def bpf_programs(build):
+    """Loaded programs, but for those that somebody else has open."""
     tool = shutil.which("bpftool", path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     if os.geteuid() != 0 or tool is None:
         return set()
     listing = subprocess.run([tool, "-j", "prog", "show"], capture_output=True, text=True)
     if listing.returncode != 0:
         return set()
-    return {f"BPF program {p['id']} {p.get('name', '')}" for p in json.loads(listing.stdout)}
+    programs = {p["id"]: p.get("name", "") for p in json.loads(listing.stdout)}
+    theirs = held_by_strangers(build) if programs else set()
+    return {f"BPF program {n} {name}" for n, name in programs.items() if n not in theirs}
 
 
 def present(build):
     mounts = {f"mount {line.split()[4]}"
               for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()}
     running = {f"process {pid} {program}" for pid, program in processes(build).items()}
-    return running | mounts | {f"cgroup {c}" for c in cgroups()} | bpf_programs()
+    return running | mounts | {f"cgroup {c}" for c in cgroups(build)} | bpf_programs(build)
 
 
 def left_behind(build, before, but_not=lambda what: False):
