@@ -247,8 +247,9 @@ void Call::pushed(Continuation* c) { fiber_->stack_->pushed = c; }
 
 bool Call::charge(std::uint64_t steps) {
   Fiber::Stack& s = *fiber_->stack_;
-  s.steps_left -= static_cast<std::int64_t>(std::min<std::uint64_t>(steps, 1u << 30));
-  if (s.steps_left >= 0 && !heap_->exhausted()) return true;
+  const std::int64_t before = s.steps_left;
+  s.steps_left -= static_cast<std::int64_t>(std::min<std::uint64_t>(steps, std::uint64_t{1} << 40));
+  if ((before >> 10) == (s.steps_left >> 10) && s.steps_left >= 0 && !heap_->exhausted()) return true;
   return Machine(*fiber_).poll();
 }
 

@@ -126,10 +126,21 @@ class CopyOut {
  public:
   explicit CopyOut(Heap& heap) : heap_(heap) {}
 
+  bool failed() const { return failed_; }
+
   Value copy(Value v, int depth) {
     if (!v.is_object() || v.object()->region != kScratchRegion) return v;
     if (auto it = done_.find(v.object()); it != done_.end()) return it->second;
-    if (depth > 1000) return Value::none();
+    failed_ = failed_ || depth > 1000 || heap_.exhausted();
+    if (failed_) return Value::none();
+    Value to = make(v, depth);
+    done_[v.object()] = to;
+    return to;
+  }
+
+ private:
+  // Those that can be part of a cycle are in done_ before what they hold is copied.
+  Value make(Value v, int depth) {
     switch (v.object()->kind) {
       case Kind::string: return heap_.string(as<StringObject>(v)->view());
       case Kind::bytes: return heap_.bytes(as<StringObject>(v)->view());
@@ -139,7 +150,10 @@ class CopyOut {
       case Kind::list: {
         Value to = heap_.list();
         done_[v.object()] = to;
-        for (Value item : elements(v)) list_push(heap_, as<ListObject>(to), copy(item, depth + 1));
+        for (Value item : elements(v)) {
+          if (!list_push(heap_, as<ListObject>(to), copy(item, depth + 1))) failed_ = true;
+          if (failed_) break;
+        }
         return to;
       }
       case Kind::tuple: {
@@ -157,7 +171,9 @@ class CopyOut {
       case Kind::module: {
         std::vector<Keyword> fields_copy = fields(v);
         for (Keyword& k : fields_copy) k = {copy(k.name, depth + 1), copy(k.value, depth + 1)};
-        return heap_.structure(fields_copy, copy(constructor(v), depth + 1));
+        Value named = copy(constructor(v), depth + 1);
+        if (v.object()->kind == Kind::structure) return heap_.structure(fields_copy, named);
+        return heap_.module(is_string(named) ? to_string_view(named) : "", fields_copy);
       }
       case Kind::builtin: {
         auto* b = as<BoundObject>(v);
@@ -180,10 +196,10 @@ class CopyOut {
       case Kind::boolean:
         break;
     }
+    failed_ = true;
     return Value::none();
   }
 
- private:
   Value same_size(Value v, std::size_t bytes) {
     auto* o = static_cast<Object*>(heap_.allocate(bytes));
     std::memcpy(static_cast<void*>(o), v.object(), bytes);
@@ -199,7 +215,9 @@ class CopyOut {
       TableEntry& e = t->entries[i];
       if (!e.key.valid()) continue;
       Value value = e.value.valid() ? copy(e.value, depth + 1) : Value();
-      table_insert(heap_, as<TableObject>(to), copy(e.key, depth + 1), e.hash, value);
+      Value key = copy(e.key, depth + 1);
+      if (failed_) break;
+      failed_ = table_insert(heap_, as<TableObject>(to), key, e.hash, value) != Refused::no;
     }
     return to;
   }
@@ -207,6 +225,7 @@ class CopyOut {
 
   Heap& heap_;
   std::unordered_map<const Object*, Value> done_;
+  bool failed_ = false;
 };
 
 }  // namespace
@@ -240,7 +259,9 @@ Value Heap::end_scratch(Value keep) {
   end_ = was.end;
   region_ = 1;
   scratch_.reset();
-  Value kept = keep.valid() ? CopyOut(*this).copy(keep, 0) : keep;
+  CopyOut out(*this);
+  Value kept = keep.valid() ? out.copy(keep, 0) : keep;
+  if (out.failed()) kept = Value();
   dropped.clear();
   for (std::size_t i = was.chunks; i < scratch_end; ++i) {
     used_ -= chunks_[i].size;

@@ -88,7 +88,8 @@ class Heap {
   // ---- scratch region: what is made between begin and end is gone afterwards. While it is open,
   // values from before cannot be changed (Refused::frozen). Not nestable: begin returns false then.
   bool begin_scratch();
-  // Returns `keep`, copied out of the region as deeply as needed; it must not hold fibers' state.
+  // Returns `keep`, copied out of the region as deeply as needed; it must not hold fibers' state. No
+  // value if it cannot be: nested deeper than 1000, a host object of the region, out of memory.
   Value end_scratch(Value keep);
 
   // ---- budget

@@ -176,7 +176,8 @@ class Continuation {
   virtual ~Continuation() = default;
   virtual Value next(Call& c, Value got) = 0;
   // What it waited for failed. To go on all the same, return as next() does (catch, retry); the
-  // default returns no value without a new error: the error goes on. Not called for cancellation.
+  // default returns no value without a new error: the error goes on. Not called for cancellation,
+  // for Code::steps, nor for what next(), failed() or the built-in itself reported.
   virtual Value failed(Call& c, const Error& error);
   // The exit action, run exactly once on every way out after arm(). Called again with each answer
   // until it returns a value (which is ignored). May suspend, may not be cancelled; an error from it

@@ -25,6 +25,7 @@ struct Frame {
   const Builtin* builtin = nullptr;
   std::size_t space = 0;       // where its continuation lies in Stack::natives
   bool exiting = false;
+  bool own_error = false;      // the error is of its own step: failed() is not asked
   Value kept;                  // result to give when exit() is done
   std::unique_ptr<Error> error;  // or the error that is unwinding
 };
@@ -38,8 +39,8 @@ struct Fiber::Stack {
   Pending pending = Pending::none;
   Error error;                  // Pending::error
   bool cancelled = false;       // the error is the host's: failed() is not asked
-  bool unwinding = false;
-  std::optional<Error> cancel_later;
+  std::size_t exiting = 0;      // frames whose exit action is at work
+  std::optional<Error> cancel_later;  // until none is
   Value call_fn;                // Pending::call
   std::vector<Value> call_args;
   std::vector<Keyword> call_kwargs;
@@ -47,6 +48,7 @@ struct Fiber::Stack {
   bool pure = false;            // no suspension at all
   std::int64_t steps_left = 0;
   std::uint64_t steps_limit = 0;
+  std::int64_t steps_extra = 0;  // given for unwinding, once the budget was used up
   std::uint32_t active[64] = {};  // frames by Lowered::id % 64: most calls need no look at the stack
   std::vector<Value> loaded;    // by the load statement at work
   Value start_fn;
@@ -77,6 +79,9 @@ struct Machine {
   void attach_native(const Builtin* b);
   bool unwind();                      // true: goes on; false: see pending, or no frame is left
   void pop();
+  void begin_exit(Frame& f);
+  bool may_handle(const Frame& f, const Error& error) const;
+  void cancel_now(Error& error);
   void release_iterations(const Frame& f);
   std::size_t top() const;
   Call context() const;
@@ -84,7 +89,6 @@ struct Machine {
   std::vector<TraceEntry> trace() const;
   bool poll();                        // budgets and interruption; false: error
   bool load(const Lowered& code, const Ins& in, Value* base);
-  bool any_exiting() const;
 };
 
 }  // namespace starlark

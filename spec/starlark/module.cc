@@ -240,7 +240,15 @@ std::expected<Value, Error> run_pure(Heap& heap, const Environment& env, Value f
   auto result = run(heap, env, fn, args);
   if (outer) {
     Value kept = heap.end_scratch(result ? *result : Value());
-    if (result) result = kept;
+    if (result && kept.valid()) {
+      result = kept;
+    } else if (result) {
+      Error why;
+      why.code = Code::value;
+      why.message = "the result cannot be kept: it is nested too deeply, too large, or holds an "
+                    "object made in the callback";
+      result = std::unexpected(std::move(why));
+    }
   }
   return result;
 }

@@ -9,6 +9,12 @@
 #include "spec/starlark/values.h"
 
 namespace starlark {
+namespace {
+
+// What exit actions may use once the budget is used up; each error that says so grants it again.
+constexpr std::int64_t kUnwindSteps = 100'000;
+
+}  // namespace
 
 Fiber::Fiber(Heap& heap, const Environment& env)
     : heap_(heap), env_(env), stack_(std::make_unique<Stack>()) {
@@ -23,25 +29,30 @@ Fiber::~Fiber() {
 void Fiber::set_steps(std::uint64_t limit) {
   std::uint64_t used = steps();
   stack_->steps_limit = limit;
+  stack_->steps_extra = 0;
   std::uint64_t left = limit > used ? limit - used : 0;
   stack_->steps_left = static_cast<std::int64_t>(std::min<std::uint64_t>(left, INT64_MAX));
 }
 
 std::uint64_t Fiber::steps() const {
   std::uint64_t limit = std::min<std::uint64_t>(stack_->steps_limit, INT64_MAX);
-  std::int64_t left = std::max<std::int64_t>(stack_->steps_left, 0);
-  return limit - std::min(limit, static_cast<std::uint64_t>(left));
+  auto left = static_cast<std::uint64_t>(std::max<std::int64_t>(stack_->steps_left, 0));
+  limit += static_cast<std::uint64_t>(stack_->steps_extra);
+  return limit - std::min(limit, left);
 }
 
 void Fiber::forbid_effects() { stack_->pure = true; }
-bool Fiber::unwinding() const { return stack_->unwinding; }
+bool Fiber::unwinding() const {
+  return stack_->cancelled || std::any_of(stack_->frames.begin(), stack_->frames.end(),
+                                          [](const Frame& f) { return f.error != nullptr; });
+}
 
 void Fiber::start(Value fn, std::span<const Value> args, std::span<const Keyword> kwargs) {
   stack_->start_fn = fn;
   stack_->start_args.assign(args.begin(), args.end());
   stack_->start_kwargs.assign(kwargs.begin(), kwargs.end());
   stack_->pending = Pending::none;
-  stack_->unwinding = stack_->cancelled = false;
+  stack_->cancelled = false;
   stack_->cancel_later.reset();
   error_ = {};
   result_ = Value();
@@ -83,10 +94,10 @@ Fiber::State Fiber::cancel(Error why) {
     error_ = std::move(why);
     return state_ = State::failed;
   }
-  if (state_ != State::suspended || stack_->unwinding || stack_->cancel_later) return state_;
+  if (state_ != State::suspended || stack_->cancelled || stack_->cancel_later) return state_;
   Machine m(*this);
   if (why.trace.empty()) why.trace = m.trace();
-  if (m.any_exiting()) {  // an exit action of a normal return goes on to its end first
+  if (stack_->exiting > 0) {  // exit actions at work go on to their end first
     stack_->cancel_later = std::move(why);
     return state_;
   }
@@ -150,10 +161,6 @@ std::vector<TraceEntry> Machine::trace() const {
   return out;
 }
 
-bool Machine::any_exiting() const {
-  return std::any_of(s.frames.begin(), s.frames.end(), [](const Frame& f) { return f.exiting; });
-}
-
 void Machine::release_iterations(const Frame& f) {
   auto pc = static_cast<std::uint32_t>(f.pc - f.code->code.data());
   for (const IterRange& r : f.code->iterations) {
@@ -170,6 +177,7 @@ void Machine::pop() {
     release_iterations(f);
     --s.active[f.code->id & 63];
   } else {
+    if (f.exiting) --s.exiting;
     f.native->~Continuation();
     s.blocks.pop_back();
   }
@@ -177,7 +185,7 @@ void Machine::pop() {
 }
 
 bool Machine::poll() {
-  if (fiber.interrupt_.load(std::memory_order_relaxed) && !any_exiting() && !s.unwinding) {
+  if (fiber.interrupt_.load(std::memory_order_relaxed) && s.exiting == 0 && !s.cancelled) {
     fiber.interrupt_.store(false, std::memory_order_relaxed);
     s.cancelled = true;
     fail(Code::cancelled, "interrupted");
@@ -188,7 +196,8 @@ bool Machine::poll() {
     return false;
   }
   if (s.steps_left < 0) {
-    s.steps_left = 100'000;  // for what unwinds
+    s.steps_extra += kUnwindSteps - s.steps_left;
+    s.steps_left = kUnwindSteps;
     fail(Code::steps, "the step budget is used up");
     return false;
   }
@@ -242,6 +251,7 @@ bool Machine::deliver(Value v) {
     Continuation* native = f.native;
     Value r = f.exiting ? native->exit(c, v) : native->next(c, v);
     if (!r.valid() && s.pending == Pending::none) fail(Code::host, "a continuation returned nothing");
+    s.frames.back().own_error = s.pending == Pending::error;
     if (!r.valid()) return false;
     return native_result(r);
   }
@@ -251,7 +261,7 @@ bool Machine::deliver(Value v) {
 bool Machine::native_result(Value v) {
   Frame& f = s.frames.back();
   if (!f.exiting && f.native->armed()) {
-    f.exiting = true;
+    begin_exit(f);
     f.kept = v;
     Call c = context();
     c.builtin_ = f.builtin;
@@ -268,7 +278,7 @@ bool Machine::native_result(Value v) {
     s.pending = Pending::error;
     return false;
   }
-  if (s.cancel_later && !any_exiting()) {
+  if (s.cancel_later && s.exiting == 0) {
     s.error = std::move(*s.cancel_later);
     s.cancel_later.reset();
     s.cancelled = true;
@@ -278,53 +288,85 @@ bool Machine::native_result(Value v) {
   return deliver(kept);
 }
 
+namespace {
+
+void add_also(Error& to, const Error& from) {
+  to.also.push_back(from.text());
+  to.also.insert(to.also.end(), from.also.begin(), from.also.end());
+}
+
+}  // namespace
+
+void Machine::begin_exit(Frame& f) {
+  f.exiting = true;
+  ++s.exiting;
+}
+
+// An exit action cannot be cancelled, so what it calls handles its errors as ever. Nobody handles a
+// used-up step budget: each new try would be granted more steps.
+bool Machine::may_handle(const Frame& f, const Error& error) const {
+  return !f.own_error && error.code != Code::steps && (!s.cancelled || s.exiting > 0);
+}
+
+// The host cancelled while exit actions ran because of an earlier error. That error stays the one
+// reported, but nobody handles it any more.
+void Machine::cancel_now(Error& error) {
+  add_also(error, *s.cancel_later);
+  s.cancel_later.reset();
+  s.cancelled = true;
+}
+
 // s.error goes through the frames until one takes it.
 bool Machine::unwind() {
   s.pending = Pending::none;
   Error error = std::move(s.error);
   while (!s.frames.empty()) {
+    if (s.cancel_later && s.exiting == 0) cancel_now(error);
     Frame& f = s.frames.back();
     if (f.code != nullptr) {
       pop();
       continue;
     }
-    Call c = context();
-    c.builtin_ = f.builtin;
     if (f.exiting) {  // the exit action itself failed
       if (f.error) {
-        f.error->also.push_back(error.text());
+        add_also(*f.error, error);
         error = std::move(*f.error);
       }
       pop();
       continue;
     }
-    s.unwinding = s.cancelled;
-    if (!s.cancelled) {
+    Call c = context();
+    c.builtin_ = f.builtin;
+    if (may_handle(f, error)) {
       Value r = f.native->failed(c, error);
-      if (r.valid()) return native_result(r);
       if (s.pending == Pending::call || s.pending == Pending::suspend) return true;
       if (s.pending == Pending::error) {
         error = std::move(s.error);
         s.pending = Pending::none;
+      } else if (r.valid()) {
+        return native_result(r);
       }
     }
     if (f.native->armed()) {
-      s.unwinding = true;
-      f.exiting = true;
+      begin_exit(f);
       f.error = std::make_unique<Error>(std::move(error));
       Value r = f.native->exit(c, Value::none());
-      if (!r.valid() && s.pending != Pending::error) return true;
-      if (!r.valid()) {
-        s.frames.back().error->also.push_back(s.error.text());
+      if (!r.valid() && s.pending == Pending::none) {
+        fail(Code::host, "an exit action returned nothing");
+      }
+      if (s.pending == Pending::call || s.pending == Pending::suspend) return true;
+      if (s.pending == Pending::error) {
+        add_also(*f.error, s.error);
         s.pending = Pending::none;
       }
-      error = std::move(*s.frames.back().error);
+      error = std::move(*f.error);
     }
     pop();
   }
+  if (s.cancel_later) cancel_now(error);
   s.error = std::move(error);
   s.pending = Pending::error;
-  s.unwinding = s.cancelled = false;
+  s.cancelled = false;
   return false;
 }
 
@@ -333,7 +375,7 @@ bool Machine::unwind() {
 // False: pending, or the callee's frame (or a native one) is on top now and its result is to come.
 // True: a built-in has answered at once and its result is delivered.
 bool Machine::begin_call(Value fn, std::span<const Value> args, std::span<const Keyword> kwargs) {
-  if (--s.steps_left < 0 && !poll()) return false;
+  if (((--s.steps_left & 1023) == 0 || s.steps_left < 0) && !poll()) return false;
   if (s.frames.size() >= fiber.env_.limits.depth) {
     fail(Code::depth, "Starlark stack overflow");
     return false;
@@ -378,6 +420,7 @@ bool Machine::call_builtin(const Builtin& b, Value self, std::span<const Value> 
     return false;
   }
   attach_native(&b);
+  s.frames.back().own_error = s.pending == Pending::error;
   if (out.valid()) {
     native_result(out);
   } else if (s.pending == Pending::none) {
@@ -395,6 +438,7 @@ bool Machine::call_host(Value object, std::span<const Value> args, std::span<con
   out = host_object(object)->call(c);
   if (s.pushed != nullptr) {
     attach_native(nullptr);
+    s.frames.back().own_error = s.pending == Pending::error;
     if (out.valid()) native_result(out);
     return false;
   }

@@ -58,9 +58,11 @@ class Fiber {
 
   // Ends it from outside (timeout, violation): unwinds with `why`, running exit actions, which may
   // suspend: then the state is suspended and the host answers them as ever until the state is failed.
-  // While it unwinds, cancel() does nothing. From ready: failed at once. From done, failed: nothing.
+  // While exit actions are at work already, token() stays asked and they go on to their end: then it
+  // unwinds with `why`, or with the error that made them run, `why` added to its `also`. While
+  // cancelled, cancel() does nothing more. From ready: failed at once. From done, failed: nothing.
   State cancel(Error why);
-  bool unwinding() const;
+  bool unwinding() const;  // cancelled, or an exit action runs because of an error
 
   // Every suspension is Code::effect from now on.
   void forbid_effects();
