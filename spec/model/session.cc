@@ -53,7 +53,9 @@ class VmSession final : public Session {
     if (fiber_->state() == Fiber::State::ready) fiber_->resume();
     if (!prints_.empty()) return print();
     if (fiber_->state() == Fiber::State::suspended) {
-      token_.reset(static_cast<EffectToken*>(fiber_->take_token().release()));
+      if (fiber_->token() != nullptr) {
+        token_.reset(static_cast<EffectToken*>(fiber_->take_token().release()));
+      }
       return request(to_place(token_->place), token_->effect);
     }
     return finished();
@@ -78,12 +80,14 @@ class VmSession final : public Session {
   void cancel(std::string reason) override {
     if (cancelled_) return;
     cancelled_ = true;
-    token_.reset();
     printing_ = false;
     starlark::Error why;
     why.code = starlark::Code::cancelled;
     why.message = std::move(reason);
     fiber_->cancel(std::move(why));
+    // A scope that was being left goes on with that: next() asks the same again.
+    const bool goes_on = fiber_->state() == Fiber::State::suspended && fiber_->token() == nullptr;
+    if (!goes_on) token_.reset();
   }
 
  private:

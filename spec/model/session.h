@@ -226,7 +226,8 @@ class Session {
   // Answers the Request that next() gave. Exactly once for each.
   virtual void resume(Response response) = 0;
   // Ends the body where it stands (timeout, a service died, a monitor). The pending Request, if
-  // any, is dropped; next() then gives the LeaveScope of each open scope, innermost first, and
+  // any, is dropped (a pending LeaveScope is given again, unless it is answered all the same);
+  // next() then gives the LeaveScope of each open scope, innermost first, and
   // Finished with kCancelled. Idempotent.
   virtual void cancel(std::string reason) = 0;
 };

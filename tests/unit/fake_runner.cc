@@ -62,6 +62,7 @@ Played FakeRunner::play(const plan::Plan& plan, const std::string& test) {
   REQUIRE(index < plan.tests.size());
   auto session = model::Session::start(plan, index, {});
   REQUIRE_MESSAGE(session, session.error().text());
+  bool cancelled = false;
   for (int turns = 0; turns < 10'000; ++turns) {
     model::Turn turn = (*session)->next();
     if (auto* done = std::get_if<model::Finished>(&turn)) {
@@ -70,8 +71,12 @@ Played FakeRunner::play(const plan::Plan& plan, const std::string& test) {
     }
     const auto& request = std::get<model::Request>(turn);
     out.asked.push_back(std::visit(Describe{plan}, request.effect));
-    if (out.asked.back() == cancel_at) (*session)->cancel("time is over");
-    else (*session)->resume(answer(out.asked.back(), request.effect));
+    if (out.asked.back() == cancel_at && !cancelled) {
+      cancelled = true;
+      (*session)->cancel("time is over");
+    } else {
+      (*session)->resume(answer(out.asked.back(), request.effect));
+    }
   }
   FAIL("the session does not end, after " << out.asked[0] << ", " << out.asked[1] << ", " << out.asked[2] << ", " << out.asked[3]);
   return out;

@@ -82,6 +82,21 @@ def test_x():
   CHECK(played.finished.message == "time is over");
 }
 
+TEST_CASE("cancelling while a scope is left leaves it all the same, then the others") {
+  const auto plan = compiled(R"(
+def test_x():
+    def inner():
+        fault(db, fsync=deny("EIO"), run=lambda: None)
+    partition(web, db, run=inner)
+)");
+  FakeRunner runner;
+  runner.cancel_at = "leave 2";
+  const auto played = runner.play(plan, "test_x");
+  CHECK(played.asked == Asked{"partition 1 partition(web, db)", "faults 2 db fsync=deny(\"EIO\")",
+                              "leave 2", "leave 2", "leave 1"});
+  CHECK(played.finished.how == Finished::How::kCancelled);
+}
+
 TEST_CASE("a look-back carries the scope it stands in, and fails the test when it does not hold") {
   const auto plan = compiled(R"(
 def test_x():
