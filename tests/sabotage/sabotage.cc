@@ -24,7 +24,7 @@ constexpr Sabotage kAll[] = {
      }},
     {"install-is-late", "rules and cuts are installed 5 ms after install() returned",
      +[]() -> Machine { return wrapped_machine({}, install_is_late); }},
-    {"rules-bind-late", "rules and cuts are logged at once and reach the kernel 5 ms later",
+    {"rules-bind-late", "rules and cuts are logged at once and reach the kernel 40 ms later",
      +[]() -> Machine {
        under_the_seams().rules_bind_late = true;
        return run::real_machine();

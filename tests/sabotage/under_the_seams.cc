@@ -41,14 +41,14 @@ bool is_iterator(int fd) {
   return n > 0 && std::string_view(target, static_cast<size_t>(n)) == "anon_inode:bpf_iter";
 }
 
-// The value as it is now, given to the kernel 5 ms from now.
+// The value as it is now, given to the kernel 40 ms from now: later than an order under load.
 void update_later(int fd, const void* key, size_t key_size, const void* value, size_t value_size,
                   uint64_t flags) {
   const auto* k = static_cast<const char*>(key);
   const auto* v = static_cast<const char*>(value);
   std::thread([fd, flags, kept_key = std::vector<char>(k, k + key_size),
                kept_value = std::vector<char>(v, v + value_size)] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(40));
     __real_bpf_map_update_elem(fd, kept_key.data(), kept_value.data(), flags);
   }).detach();
 }

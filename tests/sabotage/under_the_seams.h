@@ -12,7 +12,7 @@ namespace fbx::sabotage {
 struct UnderTheSeams {
   bool seccomp_always_continues = false;  // whatever the supervisor answers, the call goes on
   bool resets_vanish = false;             // no TCP reset leaves
-  bool rules_bind_late = false;  // rule sets and cuts reach the kernel 5 ms after it said so
+  bool rules_bind_late = false;  // rule sets and cuts reach the kernel 40 ms after it said so
   bool cuts_stay = false;        // a link that was healed stays cut
   unsigned steal_every = 0;      // every k-th record that the ring holds when it is read is gone
 };
