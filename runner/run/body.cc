@@ -66,7 +66,7 @@ void Body::run(model::Session& session) {
     }
     auto& request = std::get<model::Request>(turn);
     place_ = request.place;
-    session.resume(perform(session, request));
+    session.resume(perform(request));
     pump();
     if (!cannot_go_on_.empty()) cancel(session, cannot_go_on_);
     if (!cancelled_ && parts_.deadline->over()) {
@@ -77,10 +77,16 @@ void Body::run(model::Session& session) {
   facts_.ended_ns = now_ns();
   for (Judged& judged : judge_again(model::kBodyScope)) facts_.judged.push_back(std::move(judged));
   if (Status collected = parts_.injector->collect(); !collected) {
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = "hands",
-                             .text = collected.error().text()});
+    doubt("hands", collected.error().text(), Place{});
   }
+}
+
+void Body::doubt(const char* code, const std::string& text, const Place& place, uint64_t event) {
+  facts_.doubts.push_back({.how = Judged::How::kInconclusive,
+                           .code = code,
+                           .text = text,
+                           .place = place,
+                           .event = event});
 }
 
 void Body::cancel(model::Session& session, const std::string& reason) {
@@ -89,16 +95,14 @@ void Body::cancel(model::Session& session, const std::string& reason) {
   session.cancel(reason);
 }
 
-model::Response Body::perform(model::Session& session, const model::Request& request) {
-  (void)session;
+model::Response Body::perform(const model::Request& request) {
   return std::visit([this](const auto& effect) { return on(effect); }, request.effect);
 }
 
 void Body::pump() {
   if (Status pumped = parts_.observer->pump(); !pumped) {
     cannot_go_on_ = pumped.error().text();
-    facts_.doubts.push_back(
-        {.how = Judged::How::kInconclusive, .code = "events-lost", .text = cannot_go_on_});
+    doubt("events-lost", cannot_go_on_, Place{});
   }
   doubt_late_records();
   note_exits();
@@ -113,13 +117,10 @@ void Body::doubt_late_records() {
                        event.state == observe::CallState::kDone && event.end_ns != 0;
     if (!ended || event.service < 0 || event.end_ns >= looked_ns_) continue;
     late_record_said_ = true;
-    facts_.doubts.push_back(
-        {.how = Judged::How::kInconclusive,
-         .code = "inexact-barrier",
-         .text = "a call of " + parts_.plan->services[static_cast<size_t>(event.service)].name +
-                 " had ended before a look-back and was recorded after it",
-         .place = place_,
-         .event = event.seq});
+    doubt("inexact-barrier",
+          "a call of " + parts_.plan->services[static_cast<size_t>(event.service)].name +
+              " had ended before a look-back and was recorded after it",
+          place_, event.seq);
     return;
   }
 }
@@ -178,19 +179,13 @@ model::Response Body::install(const Install& what, model::ScopeId scope, const s
   if (Status installed = parts_.injector->install(what); !installed) {
     // Going on without the fault would judge a system to which nothing happened.
     cannot_go_on_ = installed.error().text();
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = "not-enforced",
-                             .text = text + " can't be enforced: " + cannot_go_on_,
-                             .place = place_});
+    doubt("not-enforced", text + " can't be enforced: " + cannot_go_on_, place_);
     return model::Done{};
   }
   const uint64_t now = now_ns();
   if (!binds(scope, now)) {
     cannot_go_on_ = text + " is not in force, though its installation succeeded";
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = "not-enforced",
-                             .text = cannot_go_on_,
-                             .place = place_});
+    doubt("not-enforced", cannot_go_on_, place_);
   }
   scopes_.enter(scope, now);
   append_text(observe::EventType::kFault, begin, now, "on: " + text);
@@ -214,17 +209,11 @@ model::Response Body::on(const model::LeaveScope& effect) {
   const uint64_t begin = now_ns();
   if (Status lifted = parts_.injector->lift(effect.scope); !lifted) {
     cannot_go_on_ = lifted.error().text();
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = "not-lifted",
-                             .text = "a fault could not be lifted: " + cannot_go_on_,
-                             .place = place_});
+    doubt("not-lifted", "a fault could not be lifted: " + cannot_go_on_, place_);
   }
   if (cannot_go_on_.empty() && !lifted(effect.scope)) {
     cannot_go_on_ = "a fault is still in force, though it was lifted";
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = "not-lifted",
-                             .text = cannot_go_on_,
-                             .place = place_});
+    doubt("not-lifted", cannot_go_on_, place_);
   }
   append_text(observe::EventType::kFault, begin, now_ns(), "off");
   scopes_.leave(effect.scope);
@@ -240,12 +229,7 @@ model::Response Body::step(const Step& step) {
   last_step_ = outcome.display;
   append_text(observe::EventType::kStep, outcome.begin_ns, outcome.end_ns, outcome.display,
               static_cast<int16_t>(step.service));
-  if (outcome.doubt) {
-    facts_.doubts.push_back({.how = Judged::How::kInconclusive,
-                             .code = outcome.doubt->code,
-                             .text = outcome.doubt->text,
-                             .place = place_});
-  }
+  if (outcome.doubt) doubt(outcome.doubt->code.c_str(), outcome.doubt->text, place_);
   return std::move(outcome.result);
 }
 

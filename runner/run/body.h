@@ -52,7 +52,7 @@ class Body {
   [[nodiscard]] const std::string& last_step() const { return last_step_; }
 
  private:
-  model::Response perform(model::Session& session, const model::Request& request);
+  model::Response perform(const model::Request& request);
 
   model::Response on(const model::InstallFaults& effect);
   model::Response on(const model::InstallPartition& effect);
@@ -82,6 +82,8 @@ class Body {
   model::Response answer(const std::vector<check::Judged>& judged);
   std::vector<check::Judged> judge_again(model::ScopeId scope);
   void note_exits();
+  // Something that keeps the verdict from being a pass.
+  void doubt(const char* code, const std::string& text, const Place& place, uint64_t event = 0);
   void append_text(observe::EventType type, uint64_t begin_ns, uint64_t end_ns,
                    const std::string& text, int16_t service = -1);
   void cancel(model::Session& session, const std::string& reason);
