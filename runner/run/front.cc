@@ -16,6 +16,7 @@
 #include "runner/report/reporter.h"
 #include "runner/report/run_verdict.h"
 #include "runner/run/deadline.h"
+#include "runner/run/kept_files.h"
 #include "runner/run/worker.h"
 #include "runner/service/binary.h"
 #include "runner/service/service_set.h"
@@ -58,7 +59,7 @@ class Front {
   int worker_ = -1;
   uint32_t sandboxes_ = 0;
   std::map<size_t, report::Verdict> ended_;  // of the plan being run
-  std::string keep_folder_;
+  std::unique_ptr<KeptFiles> kept_;  // with --keep
   int interrupted_by_ = 0;
   bool stop_ = false;
 };
@@ -108,6 +109,11 @@ sandbox::Attempt<void> Front::prepare() {
                            "fbx run needs root: loading BPF programs, namespaces and cgroups need "
                            "CAP_BPF, CAP_SYS_ADMIN and CAP_NET_ADMIN, which this user does not have",
                            "run it with sudo; fbx check and fbx compile work without");
+  }
+  if (options_.keep) {
+    auto kept = KeptFiles::create();
+    if (!kept) return std::unexpected(sandbox::Trouble(kept.error()));
+    kept_ = std::move(*kept);
   }
   auto crew = sandbox::Crew::create();
   if (!crew) return std::unexpected(crew.error());
@@ -200,7 +206,7 @@ report::TestOutcome Front::run_one(size_t plan, size_t test, uint64_t seed) {
                     .seed = seed,
                     .timeout_ns = timeout_of(run.plan, what),
                     .strict = options_.strict,
-                    .keep_folder = keep_folder_,
+                    .keep_folder = kept_ ? kept_->folder_for(what.name) : "",
                     .baseline = baseline_of(run.plan, test)};
   // A worker that is gone is noticed by the wait below.
   static_cast<void>(crew_->send(worker_, to_text(order)));
@@ -241,6 +247,11 @@ report::TestOutcome Front::wait_for_outcome(const plan::Test& test) {
 }
 
 void Front::end() {
+  if (kept_) {
+    if (Status given = kept_->give_away(); !given) {
+      std::fprintf(stderr, "fbx: %s\n", given.error().text().c_str());
+    }
+  }
   if (!crew_) return;
   if (worker_ >= 0) crew_->stop_workers(kStopGrace);
   for (const std::string& left : crew_->finish()) {

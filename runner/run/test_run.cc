@@ -56,6 +56,7 @@ class TestRun {
   Status run_body();
   void finish();
   void teardown();
+  void keep_files();
   report::TestOutcome describe();
   void describe_failure(report::TestOutcome& outcome);
 
@@ -86,6 +87,7 @@ class TestRun {
   std::unique_ptr<Body> body_;
   std::string kept_;
   std::vector<report::ServiceOutput> outputs_;
+  std::vector<std::string> notes_;
 };
 
 Status TestRun::go() {
@@ -145,9 +147,9 @@ Status TestRun::begin_hands() {
 
 Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
   const inject::BirthNeeds needs = context_.injector->birth_needs(service);
-  if (needs.supervised.empty()) return service::BirthHook{};
   auto program = std::make_shared<std::vector<sock_filter>>(inject::seccomp_program(
       needs.supervised, !plan_.services[static_cast<size_t>(service)].io_uring));
+  if (program->empty()) return service::BirthHook{};
   return service::BirthHook{
       .in_child =
           [program] {
@@ -262,20 +264,24 @@ void TestRun::teardown() {
   if (injecting_) {
     if (Status ended = context_.injector->end_test(); !ended) add_error(ended.error());
   }
-  if (sandbox_ && !context_.keep_folder.empty()) {
-    const Result<service::Identity> user = service::invoking_user();
-    const std::string folder = context_.keep_folder + "/" + plan_.tests[context_.test].name;
-    Status kept = user ? sandbox_->keep(folder, user->uid, user->gid) : Status{};
-    if (kept) {
-      kept_ = folder;
-    } else {
-      facts_.residue.push_back("the test's files could not be kept: " + kept.error().text());
-    }
-  }
+  keep_files();
+  if (services_) notes_ = services_->notes();
   services_.reset();
   visit_.reset();
   if (sandbox_) {
     for (std::string& left : sandbox_->destroy()) facts_.residue.push_back(std::move(left));
+  }
+}
+
+void TestRun::keep_files() {
+  if (!sandbox_ || context_.keep_folder.empty()) return;
+  const Result<service::Identity> user = service::invoking_user();
+  const Status kept = user ? sandbox_->keep(context_.keep_folder, user->uid, user->gid)
+                           : Status(std::unexpected(user.error()));
+  if (kept) {
+    kept_ = context_.keep_folder;
+  } else {
+    facts_.residue.push_back("the test's files could not be kept: " + kept.error().text());
   }
 }
 
@@ -289,7 +295,7 @@ report::TestOutcome TestRun::describe() {
   outcome.hidden = test.kind == plan::TestKind::kBaseline;
   outcome.kept = kept_;
   if (body_) outcome.printed = body_->printed();
-  if (services_) outcome.notes = services_->notes();
+  outcome.notes = notes_;
   check::judge(facts_, outcome);
   for (const inject::RuleEntry& rule : facts_.rules) {
     if (rule.kind != inject::RuleEntry::Kind::kFault) continue;

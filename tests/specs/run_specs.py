@@ -31,7 +31,7 @@ import residue
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIERS = ("default", "ci", "full")
 KEYS = {"name", "tier", "spec", "matrix", "env", "args", "user", "before", "argv", "beside",
-        "timeout", "exit", "verdicts", "reasons", "refusal", "output", "residue"}
+        "timeout", "exit", "verdicts", "reasons", "refusal", "output", "files", "owner", "residue"}
 
 
 class Row:
@@ -209,6 +209,20 @@ class Attempt:
             wrong.append(f"not refused with [refused:{refusal}]")
         if self.row.verdicts is not None:
             wrong += self.compare_verdicts()
+        return wrong + self.compare_files()
+
+    def compare_files(self):
+        wrong = []
+        for pattern, content in self.row.raw.get("files", {}).items():
+            found = list(self.folder.glob(pattern))
+            if len(found) != 1:
+                wrong.append(f"{len(found)} files are {pattern}, expected one")
+            elif not re.search(content, found[0].read_text(errors="replace")):
+                wrong.append(f"{found[0]} does not match /{content}/")
+        owner = self.row.raw.get("owner")
+        if owner is not None:
+            kept = [p for top in self.folder.glob("fbx-kept.*") for p in (top, *top.rglob("*"))]
+            wrong += [f"{p} is not of uid {owner}" for p in kept if p.lstat().st_uid != owner]
         return wrong
 
     def fill_patterns(self, patterns):
