@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/check/counting.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 
+#include "bpf/abi/tables.h"
 #include "runner/check/timeline.h"
 
 namespace fbx::check {
@@ -45,6 +48,29 @@ std::optional<std::string> unwatched(const CompiledFilter& filter, const Seen& s
   return std::nullopt;
 }
 
+// A writable shared mapping of a file does what the calls of the write family do, to that file alone; a
+// ring of asynchronous calls may do anything.
+bool may_have_done(const CompiledFilter& filter, const Seen& seen, const Event& escape) {
+  if (filter.service() && static_cast<int16_t>(*filter.service()) != escape.service) return false;
+  const abi::Syscall* row = abi::find_syscall(escape.nr);
+  if (row == nullptr || (row->traits & FBX_TRAIT_ESCAPES) != 0) return true;
+  const bool about_writing = std::ranges::any_of(filter.syscalls(), [](uint16_t nr) {
+    const abi::Syscall* call = abi::find_syscall(nr);
+    return call != nullptr && (call->families & FBX_F_WRITE) != 0;
+  });
+  return about_writing && filter.may_concern(*seen.store, escape);
+}
+
+// The first call by which work was done that no system call of the filter shows.
+const Event* first_escape(const CompiledFilter& filter, const Seen& seen) {
+  if (!filter.about_syscalls()) return nullptr;
+  for (const uint64_t seq : seen.escapes) {
+    const Event& escape = seen.store->at(seq);
+    if (may_have_done(filter, seen, escape)) return &escape;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 Counted count_all(const CompiledFilter& filter, model::LookBack::Kind kind,
@@ -72,6 +98,10 @@ std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const 
   if (!seen.barrier.exact)
     return Doubtful{"inexact-barrier",
                     "what has just happened is not all known: " + seen.barrier.why, "run it again"};
+  if (const Event* escape = first_escape(filter, seen))
+    return Doubtful{"escaped-seeing",
+                    "what was done through this can't be seen: " + event_text(seen, *escape),
+                    escape->nr == SYS_mmap ? "" : "io_uring=False refuses an io_uring to the service"};
   if (!unsure.empty()) {
     const Event& event = seen.store->at(unsure.front());
     return Doubtful{"undecided-event",

@@ -33,6 +33,11 @@ class CompiledFilter {
   // All keys but ok. `event` must be of `store`.
   [[nodiscard]] Match matches(const observe::EventStore& store, const observe::Event& event) const;
 
+  // Whether path= and on=, where given, allow the file of `event`, whatever call it is. A file whose
+  // path is not known may be any.
+  [[nodiscard]] bool may_concern(const observe::EventStore& store,
+                                 const observe::Event& event) const;
+
   // errno=, decision=, label= or ok= is given: denied attempts count (LANGUAGE section 7).
   [[nodiscard]] bool names_outcome() const { return names_outcome_; }
   [[nodiscard]] std::optional<bool> ok() const { return ok_; }

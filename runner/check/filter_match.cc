@@ -73,6 +73,10 @@ bool CompiledFilter::test_on(const EventStore& store, const Event& event) const 
          test_path(store, event, *path_) != Match::kNo;
 }
 
+bool CompiledFilter::may_concern(const EventStore& store, const Event& event) const {
+  return test_on(store, event) && (!path_ || test_path(store, event, *path_) != Match::kNo);
+}
+
 bool CompiledFilter::test_errno(const Event& event) const {
   return errname_.empty() || (event.failed() && glob_match(errname_, errno_text(event)));
 }

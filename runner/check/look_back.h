@@ -8,8 +8,9 @@
 //            start with since="start". A call with effects is in it when it begins in it, so that
 //            what a look-back says of a call in flight stays true when the call ends; a call that
 //            only waits (accept, recv, poll) is in it when it ends in it.
-//   absence  is only believed when everything that could match was recorded, nothing was lost and
-//            the barrier was exact; else the answer is inconclusive, never "held".
+//   absence  is only believed when everything that could match was recorded, nothing was lost, the
+//            barrier was exact, and no service it is about can do the like without a system call
+//            (io_uring, a writable shared mapping); else the answer is inconclusive, never "held".
 //   presence is believed at once.
 //
 // Thread rule: the thread that pumps the observer.
@@ -49,6 +50,7 @@ struct Seen {
   const observe::TestWatch* watch = nullptr;  // what was recorded
   observe::BarrierResult barrier;             // the one just made
   observe::Loss loss;
+  std::vector<uint64_t> escapes = {};         // as observe::Observer::escapes()
 };
 
 struct Evaluation {

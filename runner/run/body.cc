@@ -255,7 +255,8 @@ check::Seen Body::look() {
                    .store = &parts_.observer->store(),
                    .watch = parts_.watch,
                    .barrier = {},
-                   .loss = {}};
+                   .loss = {},
+                   .escapes = {}};
   const uint64_t begin = now_ns();
   Result<observe::BarrierResult> barrier = parts_.observer->barrier();
   doubt_late_records();
@@ -272,6 +273,7 @@ check::Seen Body::look() {
     seen.barrier.why = collected.error().text();
   }
   seen.loss = parts_.observer->loss();
+  seen.escapes = parts_.observer->escapes();
   return seen;
 }
 
