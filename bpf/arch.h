@@ -13,6 +13,8 @@
 // arch/x86/include/asm/thread_info.h: the thread runs a 32-bit call (int 0x80).
 #define FBX_TS_COMPAT 2
 
+static __always_inline uint64_t regs__ip(const struct pt_regs *regs) { return regs->ip; }
+
 static __always_inline uint64_t regs__nr(const struct pt_regs *regs) { return regs->orig_ax; }
 
 static __always_inline void regs__args(const struct pt_regs *regs, uint64_t args[6]) {

@@ -25,6 +25,8 @@ static const volatile uint16_t fbx_compat_socketcalls[32] = {FBX_SOCKETCALLS(FBX
 
 static __always_inline struct fbx_call_id call__identify(const struct pt_regs *regs, long nr) {
   struct fbx_call_id call = {.nr = nr};
+  uint64_t ip = regs__ip(regs);
+  if (ip >= FBX_OWN_CALLS && ip < FBX_OWN_CALLS_END) return call;
   if (task__in_compat_call(bpf_get_current_task_btf())) {
     uint32_t number = nr;
     uint32_t native = number < FBX_NR_LIMIT ? fbx_compat_calls[number & (FBX_NR_LIMIT - 1)] : 0;

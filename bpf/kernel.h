@@ -28,7 +28,7 @@ typedef __s64 int64_t;
 
 // arch/x86/include/asm/ptrace.h. Read through bpf/arch.h only.
 struct pt_regs {
-  unsigned long di, si, dx, r10, r8, r9, bx, cx, bp, orig_ax, ax;
+  unsigned long di, si, dx, r10, r8, r9, bx, cx, bp, orig_ax, ax, ip;
 };
 
 struct qstr {
@@ -125,8 +125,14 @@ struct hlist_head {
   struct hlist_node *first;
 };
 
+struct upid {
+  int nr;
+};
+
 struct pid {
+  unsigned int level;
   struct hlist_head tasks[4];
+  struct upid numbers[1];
 };
 
 struct thread_info {
@@ -141,6 +147,7 @@ struct task_struct {
   int on_cpu;
   int exit_code;
   int pid, tgid;
+  struct pid *thread_pid;
   struct task_struct *group_leader;
   struct task_struct *real_parent;
   struct files_struct *files;

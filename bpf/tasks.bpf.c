@@ -4,11 +4,23 @@
 // each thread is in the middle of.
 #include "bpf/observe.h"
 
+// include/linux/pid.h: the last of its numbers is that of the innermost namespace.
+static __always_inline uint32_t task__inside(struct task_struct *task) {
+  struct upid number = {};
+  struct pid *pid = BPF_CORE_READ(task, thread_pid);
+  if (!pid) return 0;
+  uint64_t at = (uint64_t)pid + bpf_core_field_offset(struct pid, numbers) +
+                BPF_CORE_READ(pid, level) * bpf_core_type_size(struct upid);
+  bpf_probe_read_kernel(&number, sizeof(number), (const void *)at);
+  return number.nr;
+}
+
 static __always_inline void task__write(const struct fbx_service *service, uint32_t what,
-                                        int32_t value) {
+                                        int32_t value, struct task_struct *about) {
   if (!(service->flags & FBX_SERVICE_WATCHED)) return;
   struct task_struct *task = bpf_get_current_task_btf();
-  struct fbx_task record = {.what = what, .value = value};
+  struct fbx_task record = {
+      .what = what, .value = value, .pid = about->tgid, .inside = task__inside(about)};
   head__fill(&record.head, FBX_RECORD_TASK, sizeof(record), service, bpf_ktime_get_ns());
   bpf_probe_read_kernel(record.comm, sizeof(record.comm), &task->group_leader->comm);
   service__emit(service, &record, sizeof(record));
@@ -18,7 +30,7 @@ static __always_inline void task__write(const struct fbx_service *service, uint3
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(tasks__on_fork, struct task_struct *parent, struct task_struct *child) {
   struct fbx_service *service = task__service();
-  if (service) task__write(service, FBX_TASK_FORK, child->pid);
+  if (service) task__write(service, FBX_TASK_FORK, child->pid, child);
   return 0;
 }
 
@@ -26,7 +38,7 @@ int BPF_PROG(tasks__on_fork, struct task_struct *parent, struct task_struct *chi
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(tasks__on_exec, struct task_struct *task, int old_pid) {
   struct fbx_service *service = task__service();
-  if (service) task__write(service, FBX_TASK_EXEC, old_pid);
+  if (service) task__write(service, FBX_TASK_EXEC, old_pid, task);
   return 0;
 }
 
@@ -34,7 +46,7 @@ int BPF_PROG(tasks__on_exec, struct task_struct *task, int old_pid) {
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(tasks__on_exit, struct task_struct *task) {
   struct fbx_service *service = task__service();
-  if (service) task__write(service, FBX_TASK_EXIT, task->exit_code);
+  if (service) task__write(service, FBX_TASK_EXIT, task->exit_code, task);
   return 0;
 }
 

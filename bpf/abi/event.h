@@ -143,7 +143,7 @@ struct fbx_marker {
   uint32_t pad;
 };
 
-#define FBX_TASK_FORK 1  // ret: the child's pid
+#define FBX_TASK_FORK 1  // value: the child's tid
 #define FBX_TASK_EXEC 2
 #define FBX_TASK_EXIT 3  // value: as wait4 gives the status
 
@@ -151,6 +151,8 @@ struct fbx_task {
   struct fbx_head head;
   uint32_t what;
   int32_t value;
+  uint32_t pid;     // of the child, for a fork; else of the task itself
+  uint32_t inside;  // that task's tid as its own PID namespace numbers it
   char comm[FBX_COMM];
 };
 
@@ -163,5 +165,5 @@ static_assert(sizeof(struct fbx_sock_call) == sizeof(struct fbx_call) + 72, "lay
 static_assert(sizeof(struct fbx_string) == 56, "layout");
 static_assert(sizeof(struct fbx_decided) == 32 + 32 + 32, "layout");
 static_assert(sizeof(struct fbx_marker) == 48, "layout");
-static_assert(sizeof(struct fbx_task) == 56, "layout");
+static_assert(sizeof(struct fbx_task) == 64, "layout");
 #endif

@@ -92,6 +92,11 @@ struct fbx_running {
 #define FBX_TASK_STOPPED 0x4
 #define FBX_TASK_TRACED 0x8
 
+// Where the shim (bpf/abi/shim.h) makes the calls that are its own and not the program's: they are
+// no events.
+#define FBX_OWN_CALLS 0x7e9fb0000040ull
+#define FBX_OWN_CALLS_END 0x7e9fb0000080ull
+
 // The marker call: getpid(FBX_MARKER_MAGIC, worker, id, token); arguments that getpid ignores.
 #define FBX_MARKER_MAGIC 0x5f6662785f6d726bULL
 

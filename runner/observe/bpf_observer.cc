@@ -224,6 +224,10 @@ int BpfObserver::poll_fd() const { return ring_buffer__epoll_fd(ring_); }
 
 std::vector<fbx_decided> BpfObserver::take_decisions() { return decoder_->take_decisions(); }
 
+Thread BpfObserver::thread(uint32_t inside, uint64_t at_ns) const {
+  return decoder_->thread(inside, at_ns);
+}
+
 std::vector<uint64_t> BpfObserver::escapes() const { return decoder_->escapes(); }
 
 Result<BpfObserver::Counts> BpfObserver::counts() const {

@@ -43,6 +43,7 @@ class BpfObserver : public Observer {
   [[nodiscard]] int poll_fd() const override;
   std::vector<fbx_decided> take_decisions() override;
   [[nodiscard]] std::vector<uint64_t> escapes() const override;
+  [[nodiscard]] Thread thread(uint32_t inside, uint64_t at_ns) const override;
   Status end_test() override;
 
  private:

@@ -189,7 +189,23 @@ void Decoder::take_string(const fbx_string& string, const char* bytes) {
 }
 
 void Decoder::take_task(const fbx_task& task) {
-  if (task.what == FBX_TASK_EXIT) store_.drop_call(task.head.tid, task.head.time_ns);
+  if (task.what == FBX_TASK_EXIT) {
+    store_.drop_call(task.head.tid, task.head.time_ns);
+    return;
+  }
+  const bool fork = task.what == FBX_TASK_FORK;
+  Thread thread{.tid = fork ? static_cast<uint32_t>(task.value) : task.head.tid,
+                .pid = task.pid,
+                .exe = std::string(task.comm, strnlen(task.comm, sizeof task.comm))};
+  threads_[task.inside].push_back({task.head.time_ns, std::move(thread)});
+}
+
+Thread Decoder::thread(uint32_t inside, uint64_t at_ns) const {
+  const auto found = threads_.find(inside);
+  if (found == threads_.end()) return {};
+  for (auto it = found->second.rbegin(); it != found->second.rend(); ++it)
+    if (it->since_ns <= at_ns) return it->thread;
+  return {};
 }
 
 const std::string& Decoder::text(uint64_t id) const {

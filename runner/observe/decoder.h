@@ -42,6 +42,8 @@ class Decoder {
   [[nodiscard]] uint64_t marker_ns() const { return marker_ns_; }
   [[nodiscard]] uint32_t worker_level() const { return worker_level_; }
   [[nodiscard]] std::vector<fbx_decided> take_decisions();
+  // As Observer::thread().
+  [[nodiscard]] Thread thread(uint32_t inside, uint64_t at_ns) const;
   [[nodiscard]] const std::vector<uint64_t>& escapes() const { return escapes_; }
 
  private:
@@ -62,6 +64,11 @@ class Decoder {
   std::vector<fbx_decided> decisions_;
   std::unordered_map<int16_t, std::vector<bool>> asked_;  // service → by number
   std::vector<uint64_t> escapes_;
+  struct Numbered {
+    uint64_t since_ns = 0;
+    Thread thread;
+  };
+  std::unordered_map<uint32_t, std::vector<Numbered>> threads_;  // by number inside
   uint64_t kept_ = 0, filtered_ = 0, broken_ = 0;
   uint64_t marker_ = 0, marker_ns_ = 0;
   uint32_t worker_level_ = 0;

@@ -58,6 +58,12 @@ constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known
 constexpr int16_t kPeerClient = -2;   // the test's own step client
 constexpr int16_t kPeerOutside = -3;  // an address that no service and no step of the test has
 
+// A thread of a service as the host's PID namespace numbers it; 0 = unknown.
+struct Thread {
+  uint32_t tid = 0, pid = 0;
+  std::string exe;  // comm of its process
+};
+
 struct Event {
   uint64_t seq = 0;  // position in the store, from 1
   uint64_t begin_ns = 0, end_ns = 0;

@@ -74,6 +74,11 @@ class Observer {
   // a writable shared mapping of a file. They are in the store though nobody asked for them; a
   // look-back over what they may have touched is inconclusive.
   [[nodiscard]] virtual std::vector<uint64_t> escapes() const { return {}; }
+  // The thread of a service that its own PID namespace numbered `inside` at that time.
+  [[nodiscard]] virtual Thread thread(uint32_t inside, uint64_t at_ns) const {
+    (void)inside, (void)at_ns;
+    return {};
+  }
   // Takes what is left, and makes the services' calls invisible. loss() is then final: the services
   // must be dead, or their last records count as lost.
   virtual Status end_test() = 0;

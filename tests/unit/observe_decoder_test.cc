@@ -223,6 +223,30 @@ TEST_CASE("a dead thread's calls are open no more, also those entered late") {
   CHECK(store.open_calls().size() == 1);
 }
 
+TEST_CASE("a number inside is the thread that had it at that time") {
+  Bench bench;
+  const auto task = [&](uint32_t what, uint32_t tid, int32_t value, uint32_t pid, uint64_t at) {
+    fbx_task record{};
+    record.head = {.kind = FBX_RECORD_TASK, .size = sizeof record, .generation = kGeneration,
+                   .tid = tid, .pid = pid, .time_ns = at};
+    record.what = what;
+    record.value = value;
+    record.pid = pid;
+    record.inside = 7;
+    strcpy(record.comm, "svc");
+    bench.decoder.take(&record, sizeof record);
+  };
+  task(FBX_TASK_FORK, 100, 101, 100, 1000);
+  task(FBX_TASK_EXIT, 101, 0, 100, 2000);
+  task(FBX_TASK_EXEC, 205, 205, 205, 3000);
+  CHECK(bench.decoder.thread(7, 999).tid == 0);
+  CHECK(bench.decoder.thread(7, 1500).tid == 101);
+  CHECK(bench.decoder.thread(7, 1500).pid == 100);
+  CHECK(bench.decoder.thread(7, 3500).tid == 205);
+  CHECK(bench.decoder.thread(7, 3500).exe == "svc");
+  CHECK(bench.decoder.thread(8, 3500).tid == 0);
+}
+
 TEST_CASE("strings are stored once, postings are by service and call") {
   EventStore store;
   CHECK(store.intern("") == 0);
