@@ -6,16 +6,22 @@
 
 #include "bpf/abi/tables.h"
 #include "runner/inject/rule_compile.h"
+#include "runner/inject/watched_calls.h"
 
 namespace fbx::inject {
 namespace {
 
 using plan::Need;
 
-uint16_t connect_nr() { return static_cast<uint16_t>(abi::find_syscall("connect")->nr()); }
+constexpr Hand kHands[] = {Hand::kCgroup,   Hand::kSeccomp, Hand::kShim, Hand::kOverride,
+                           Hand::kFmodRet,  Hand::kLsm,     Hand::kWire};
+
+uint16_t number_of(const char* call) {
+  return static_cast<uint16_t>(abi::find_syscall(call)->nr());
+}
 
 bool hits_connect(const std::vector<uint16_t>& calls) {
-  return std::binary_search(calls.begin(), calls.end(), connect_nr());
+  return std::binary_search(calls.begin(), calls.end(), number_of("connect"));
 }
 
 // Supervising the return from a signal handler, or an exit, serves no rule.
@@ -26,14 +32,16 @@ bool worth_supervising(uint16_t nr) {
 
 class Choice {
  public:
-  Choice(const plan::Plan& plan, const plan::Test& test, const Capabilities& can)
-      : plan_(plan), test_(test), can_(can) {
+  Choice(const plan::Plan& plan, size_t test, const Capabilities& can, const Wishes& wishes)
+      : plan_(plan), test_(plan.tests[test]), test_index_(test), can_(can), wishes_(wishes) {
     out_.services.resize(plan.services.size());
-    out_.needs.resize(test.needs.size(), Hand::kNone);
+    out_.needs.resize(test_.needs.size(), Hand::kNone);
     supervised_.resize(plan.services.size());
   }
 
   std::expected<Assignment, std::vector<Refusal>> make() {
+    check_ground();
+    choose_sight();
     for (size_t s = 0; s < plan_.services.size(); ++s) out_.services[s].connect = connect_hand(s);
     for (size_t i = 0; i < test_.needs.size(); ++i) {
       const Need& need = test_.needs[i];
@@ -46,11 +54,51 @@ class Choice {
   }
 
  private:
+  // A test that finds yesterday's files, or a stranger on its port, proves nothing.
+  void check_ground() {
+    if (can_.ground == Ground::kHost && wishes_.isolation)
+      refusals_.push_back({.code = "no-isolation",
+                           .what = "the test would see the host's network, /tmp and the spec's "
+                                   "folder: " + can_.namespaces.why,
+                           .remedy = can_.namespaces.remedy.empty()
+                                         ? "run it with sudo, or with --no-isolation"
+                                         : can_.namespaces.remedy + "; or --no-isolation"});
+    for (const plan::Service& service : plan_.services)
+      if (!can_.any_user && !service.user.empty() && service.user != can_.user)
+        refusals_.push_back({.code = "needs-root",
+                             .what = "service " + service.name + " runs as " + service.user +
+                                     ", and only root can become another user",
+                             .remedy = "run it with sudo"});
+  }
+
+  void choose_sight() {
+    if (can_.records.works) return;
+    out_.sight = Sight::kSupervisor;
+    if (!can_.seccomp.works) {
+      refusals_.push_back({.code = "no-sight",
+                           .what = "nobody would see what the services do: " + can_.records.why +
+                                   "; " + can_.seccomp.why,
+                           .remedy = can_.records.remedy});
+      return;
+    }
+    for (size_t s = 0; s < plan_.services.size(); ++s)
+      supervise(s, watched_calls(plan_, test_index_, s));
+  }
+
+  void supervise(size_t service, const std::vector<uint16_t>& calls) {
+    for (uint16_t nr : calls)
+      if (worth_supervising(nr)) supervised_[service].insert(nr);
+  }
+
   [[nodiscard]] std::vector<size_t> services_of(const Need& need) const {
     if (need.service >= 0) return {static_cast<size_t>(need.service)};
     std::vector<size_t> all(plan_.services.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = i;
     return all;
+  }
+
+  [[nodiscard]] const std::string& wish_of(const plan::Service& service) const {
+    return service.inject == "auto" ? wishes_.inject : service.inject;
   }
 
   // One hand for everything that can hit connect on this service.
@@ -65,19 +113,33 @@ class Choice {
       only_denies &= need.kind == Need::Kind::kDeny && calls.size() == 1;
     }
     if (!any) return Hand::kNone;
-    const std::string& wish = plan_.services[service].inject;
-    if (wish == "cgroup") return Hand::kCgroup;
-    if (wish != "auto" || !only_denies || !can_.cgroup.works) return Hand::kSeccomp;
-    return Hand::kCgroup;
+    const std::string& wish = wish_of(plan_.services[service]);
+    if (!only_denies) return Hand::kSeccomp;
+    if (wish == "auto") return can_.cgroup.works ? Hand::kCgroup : Hand::kSeccomp;
+    return wish == "cgroup" ? Hand::kCgroup : Hand::kSeccomp;
   }
 
-  Hand cut(const Need& need) {
+  [[nodiscard]] const Capability* missing_for_kernel_cut(const Need& need) const {
     std::vector<const Capability*> wanted = {&can_.packets};
     if (need.mode != "drop")
       wanted.insert(wanted.end(), {&can_.cgroup, &can_.sockets, &can_.resets});
     for (const Capability* capability : wanted)
-      if (!capability->works) refuse(need, "a partition", *capability);
-    return Hand::kCgroup;
+      if (!capability->works) return capability;
+    return nullptr;
+  }
+
+  Hand cut(const Need& need) {
+    const Capability* missing = missing_for_kernel_cut(need);
+    if (!missing) return Hand::kCgroup;
+    if (need.mode == "drop" || !can_.seccomp.works || !can_.borrow.works) {
+      refuse(need.mode == "drop" ? "a partition that drops packets" : "a partition", *missing);
+      return Hand::kNone;
+    }
+    // Whatever opens a connection or sends a datagram by address; any service may be on a side.
+    for (size_t s = 0; s < plan_.services.size(); ++s)
+      supervise(s, {number_of("connect"), number_of("sendto"), number_of("sendmsg"),
+                    number_of("sendmmsg")});
+    return Hand::kSeccomp;
   }
 
   Hand fault(const Need& need) {
@@ -104,37 +166,35 @@ class Choice {
     const bool connect_alone = calls.size() == 1 && hits_connect(calls);
     const Hand hand = connect_alone ? out_.services[s].connect : Hand::kSeccomp;
     if (!wish_allows(service, hand, what)) return Hand::kNone;
-    if (hand == Hand::kCgroup) {
-      if (!can_.cgroup.works) refuse(need, what, can_.cgroup);
-      return hand;
-    }
-    if (!can_.seccomp.works) refuse(need, what, can_.seccomp);
-    for (uint16_t nr : calls)
-      if (worth_supervising(nr)) supervised_[s].insert(nr);
+    if (const Capability& needed = capability_of(can_, hand); !needed.works) refuse(what, needed);
+    if (hand == Hand::kSeccomp) supervise(s, calls);
     return hand;
   }
 
   bool wish_allows(const plan::Service& service, Hand hand, const std::string& what) {
-    const std::string& wish = service.inject;
+    const std::string& wish = wish_of(service);
     if (wish == "auto" || wish == hand_name(hand)) return true;
-    const bool built = wish == "cgroup" || wish == "seccomp";
+    const Hand wished = hand_named(wish);
+    const bool built = wished != Hand::kNone && capability_of(can_, wished).built;
+    const bool by_service = service.inject != "auto";
     refusals_.push_back(
         {.code = built ? "no-hand" : "not-built",
          .what = what + (built ? " is out of reach of the " + wish + " hand"
                                : ": this fbx has no " + wish + " hand yet"),
-         .remedy = "leave inject= at \"auto\""});
+         .remedy = by_service ? "leave inject= at \"auto\"" : "leave --inject out"});
     return false;
   }
 
-  void refuse(const Need& need, const std::string& what, const Capability& capability) {
-    (void)need;
+  void refuse(const std::string& what, const Capability& capability) {
     refusals_.push_back(
         {.code = "no-hand", .what = what + ": " + capability.why, .remedy = capability.remedy});
   }
 
   const plan::Plan& plan_;
   const plan::Test& test_;
+  size_t test_index_;
   const Capabilities& can_;
+  const Wishes& wishes_;
   Assignment out_;
   std::vector<std::set<uint16_t>> supervised_;
   std::vector<Refusal> refusals_;
@@ -143,8 +203,30 @@ class Choice {
 }  // namespace
 
 std::expected<Assignment, std::vector<Refusal>> choose(const plan::Plan& plan, size_t test,
-                                                       const Capabilities& capabilities) {
-  return Choice(plan, plan.tests[test], capabilities).make();
+                                                       const Capabilities& capabilities,
+                                                       const Wishes& wishes) {
+  return Choice(plan, test, capabilities, wishes).make();
+}
+
+Hand hand_named(const std::string& name) {
+  for (const Hand hand : kHands)
+    if (name == hand_name(hand)) return hand;
+  return Hand::kNone;
+}
+
+const Capability& capability_of(const Capabilities& can, Hand hand) {
+  static const Capability nothing{.works = true};
+  switch (hand) {
+    case Hand::kNone: return nothing;
+    case Hand::kCgroup: return can.cgroup;
+    case Hand::kSeccomp: return can.seccomp;
+    case Hand::kShim: return can.shim;
+    case Hand::kOverride: return can.override_return;
+    case Hand::kFmodRet: return can.fmod_ret;
+    case Hand::kLsm: return can.lsm;
+    case Hand::kWire: return can.wire;
+  }
+  return nothing;
 }
 
 }  // namespace fbx::inject

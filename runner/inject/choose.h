@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which hand does what: one pure function over the plan and what the machine can do. `run` asks it
-// before anything starts, `plan` and `doctor` print it, the injector follows it.
+// Which hand does what, how it is seen and where it runs: one pure function over the plan, what
+// the machine can do and what the user asked for. `run` asks it before anything starts, `plan` and
+// `doctor` print it, the injector follows it.
 //
 //   deny of connect           the cgroup hooks; seccomp where the same service has other rules that
 //                             can hit connect, because rules of one call must be ordered by one
 //                             hand
 //   every other deny, delays  seccomp notification
-//   partitions                the cgroup hooks, with resets for established connections
+//   partitions                the cgroup hooks, with resets for established connections; where they
+//                             are missing, `refuse` by seccomp on every service of the plan
+//
+// Without records from BPF, everything that look-backs and verdicts ask for goes to the supervisor,
+// too, which is then the only one who sees.
+//
+// A hand that the user names (--inject, service(inject=)) is for faults, and is not replaced by
+// another; service(inject=) goes before --inject.
+//
+// Refusals: no-hand (nothing here can do it), not-built (this fbx has no such hand yet), no-sight
+// (nobody would see the test's calls), no-isolation (the test would see the host's network and
+// files), needs-root (another user).
 //
 // Thread rule: pure.
 #pragma once
@@ -18,24 +30,15 @@
 #include <vector>
 
 #include "base/refusal.h"
+#include "runner/inject/capabilities.h"
 #include "runner/inject/rule_log.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::inject {
 
-struct Capability {
-  bool works = false;
-  std::string why;     // what the kernel said, when it does not
-  std::string remedy;  // the one thing that would change it; "" when there is none
-};
-
-struct Capabilities {
-  Capability cgroup;   // connect and sendmsg hooks with a chosen errno
-  Capability unix_dials;  // the same for unix sockets (Linux 6.7)
-  Capability packets;  // cgroup_skb/ingress
-  Capability sockets;  // the tcp and unix iterators
-  Capability resets;   // raw sockets
-  Capability seccomp;  // notification with WAIT_KILLABLE_RECV (Linux 5.19)
+struct Wishes {
+  std::string inject = "auto";  // --inject
+  bool isolation = true;        // false: --no-isolation
 };
 
 struct ServiceHands {
@@ -43,13 +46,25 @@ struct ServiceHands {
   Hand connect = Hand::kNone;        // who decides about connect; kNone = nobody needs to
 };
 
+enum class Sight : uint8_t {
+  kRecords,    // BPF: every call with its begin, end and result
+  kSupervisor  // the supervisor: every call asked for, with its begin; no results
+};
+
 struct Assignment {
-  std::vector<ServiceHands> services;  // by index in the plan
-  std::vector<Hand> needs;             // by index in the test's needs
+  std::vector<ServiceHands> services = {};  // by index in the plan
+  std::vector<Hand> needs = {};             // by index in the test's needs
+  Sight sight = Sight::kRecords;
 };
 
 // Either every need of the test has its hand, or the reasons why some have none.
 [[nodiscard]] std::expected<Assignment, std::vector<Refusal>> choose(
-    const plan::Plan& plan, size_t test, const Capabilities& capabilities);
+    const plan::Plan& plan, size_t test, const Capabilities& capabilities,
+    const Wishes& wishes = {});
+
+// The hand of that name ("seccomp"); kNone for "auto" and for no hand's name.
+[[nodiscard]] Hand hand_named(const std::string& name);
+// The capability that a hand stands on.
+[[nodiscard]] const Capability& capability_of(const Capabilities& capabilities, Hand hand);
 
 }  // namespace fbx::inject

@@ -3,22 +3,13 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <linux/seccomp.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include <atomic>
-#include <cerrno>
-#include <cstring>
+#include <initializer_list>
 #include <iterator>
 
-#include "runner/inject/seccomp_filter.h"
 #include "runner/inject/tcp_reset.h"
+#include "runner/observe/probe.h"
 #include "runner/sandbox/fd.h"
 
 namespace fbx::inject {
@@ -43,49 +34,38 @@ bool kernel_takes_unix_hooks() {
   return static_cast<bool>(program);
 }
 
-constexpr int kProbeErrno = EXFULL;  // no kernel gives this for getppid
-
-struct Shared {
-  std::atomic<int> listener{0};  // the child's descriptor + 1, or −errno
-  std::atomic<int> result{0};
-};
-
-int probe_child(Shared* shared, const std::vector<sock_filter>& program) {
-  const int fd = install_seccomp(program.data(), static_cast<uint16_t>(program.size()));
-  shared->listener = fd >= 0 ? fd + 1 : -errno;
-  if (fd < 0) return 1;
-  const long r = syscall(SYS_getppid);
-  shared->result = r < 0 ? errno : 0;
-  return 0;
-}
-
-// Answers the child's one call. False: it did not come.
-bool answer_once(int listener) {
-  pollfd p{.fd = listener, .events = POLLIN, .revents = 0};
-  seccomp_notif call{};
-  seccomp_notif_resp response{};
-  if (poll(&p, 1, 2000) != 1 || ioctl(listener, SECCOMP_IOCTL_NOTIF_RECV, &call) != 0) return false;
-  response.id = call.id;
-  response.error = -kProbeErrno;
-  return ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, &response) == 0;
-}
+Capability can() { return {.works = true}; }
 
 Capability cannot(std::string why, std::string remedy = {}) {
   return {.works = false, .why = std::move(why), .remedy = std::move(remedy)};
 }
 
-Capability supervise(pid_t child, const Shared& shared) {
-  int listener = 0;
-  for (int i = 0; i < 2'000'000 && !(listener = shared.listener); ++i) sched_yield();
-  if (listener <= 0)
-    return cannot("seccomp notification with WAIT_KILLABLE_RECV was refused (" +
-                      std::string(strerror(-listener)) + ")",
-                  "Linux 5.19 has it");
-  const sandbox::Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-  const sandbox::Fd fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), listener - 1, 0)));
-  if (!fd) return cannot(std::string("pidfd_getfd was refused (") + strerror(errno) + ")");
-  if (!answer_once(fd.get())) return cannot("a supervised call was never announced");
-  return {.works = true, .why = {}, .remedy = {}};
+Capability not_built(const char* why) {
+  Capability out = cannot(why);
+  out.built = false;
+  return out;
+}
+
+Capability from(const Refusal& refusal) { return cannot(refusal.what, refusal.remedy); }
+
+// Loads these alone.
+Capability try_programs(std::initializer_list<const char*> programs) {
+  auto object = observe::BpfObject::open();
+  if (!object) return from(object.error());
+  for (const char* name : programs) (*object)->enable(name);
+  if (auto loaded = (*object)->load(); !loaded) return from(loaded.error());
+  return can();
+}
+
+Capability no_unix_hooks() {
+  if (geteuid() != 0) return cannot("the kernel's hooks for unix dials need root", "run it with sudo");
+  return cannot("the kernel has no hooks for unix dials", "Linux 6.7 has them");
+}
+
+void name_what_is_not_built(Capabilities& into) {
+  into.shim = not_built("this fbx does not choose the shim yet");
+  into.override_return = not_built("this fbx does not have it yet");
+  into.fmod_ret = into.lsm = into.wire = into.override_return;
 }
 
 }  // namespace
@@ -99,45 +79,54 @@ void enable_hands(observe::BpfObject& object) {
   object.enable("connect__on_unix_send");
 }
 
-Capability probe_seccomp() {
-  void* page =
-      mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return cannot("no memory for the probe");
-  auto* shared = new (page) Shared;
-  const auto program = seccomp_program({static_cast<uint16_t>(SYS_getppid)});
-  const pid_t child = fork();
-  if (child == 0) _exit(probe_child(shared, program));
-  Capability out = child > 0 ? supervise(child, *shared) : cannot("fork failed");
-  if (child > 0) {
-    if (!out.works) kill(child, SIGKILL);
-    waitpid(child, nullptr, 0);
-  }
-  if (out.works && shared->result != kProbeErrno)
-    out = cannot("the supervisor's errno did not arrive");
-  munmap(page, sizeof(Shared));
-  return out;
-}
-
 Capability probe_resets() {
   auto reset = TcpReset::open();
-  if (reset) return {.works = true, .why = {}, .remedy = {}};
-  return cannot(reset.error().text(), "CAP_NET_RAW in the test's network namespace");
+  if (reset) return can();
+  return cannot(reset.error().text(), "run it with sudo");
 }
 
-Capabilities probe_capabilities(const observe::BpfObject& loaded) {
+void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   auto has = [&](const char* program) {
-    if (loaded.program_fd(program) >= 0) return Capability{.works = true, .why = {}, .remedy = {}};
+    if (loaded.program_fd(program) >= 0) return can();
     return cannot(std::string("the BPF program ") + program + " is not loaded");
   };
+  name_what_is_not_built(into);
+  into.records = has("calls__on_exit");
+  into.cgroup = has("connect__on_ipv4");
+  into.unix_dials = has("connect__on_unix");
+  if (!into.unix_dials.works) into.unix_dials = no_unix_hooks();
+  into.packets = has("partition__on_ingress");
+  into.sockets = has("sockets__list_tcp");
+  into.resets = probe_resets();
+  into.seccomp = probe_seccomp();
+  // Asked for only where the kernel hands can't cut.
+  into.borrow = cannot("it was not looked at: the kernel hands cut");
+}
+
+void probe_unloaded(const Refusal& why, Capabilities& into) {
+  name_what_is_not_built(into);
+  into.records = into.cgroup = into.unix_dials = into.packets = into.sockets = from(why);
+  into.resets = probe_resets();
+  into.seccomp = probe_seccomp();
+  into.borrow = probe_borrow();
+}
+
+Capabilities probe_machine() {
   Capabilities out;
-  out.cgroup = has("connect__on_ipv4");
-  out.unix_dials = has("connect__on_unix");
-  if (!out.unix_dials.works)
-    out.unix_dials = cannot("the kernel has no hooks for unix dials", "Linux 6.7 has them");
-  out.packets = has("partition__on_ingress");
-  out.sockets = has("sockets__list_tcp");
+  probe_ground(out);
+  name_what_is_not_built(out);
+  const auto seeing = observe::probe_observe();
+  out.records = seeing ? from(*seeing) : can();
+  const auto cgroups = observe::probe_cgroup2();
+  out.cgroups = cgroups ? from(*cgroups) : can();
+  out.cgroup = try_programs({"connect__on_ipv4", "connect__on_ipv6", "connect__on_sendmsg4",
+                             "connect__on_sendmsg6"});
+  out.unix_dials = kernel_takes_unix_hooks() ? can() : no_unix_hooks();
+  out.packets = try_programs({"partition__on_ingress"});
+  out.sockets = try_programs({"sockets__list_tcp", "sockets__list_unix"});
   out.resets = probe_resets();
   out.seccomp = probe_seccomp();
+  out.borrow = probe_borrow();
   return out;
 }
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the hands of this machine can do, found by doing it and never by asking for a version.
+// What this machine can do, found by doing it and never by asking for a version.
 //
-// Thread rule: probe_seccomp() forks; the caller may have threads.
+// Thread rule: the probes fork; the caller may have threads.
 #pragma once
 
-#include "runner/inject/choose.h"
+#include "runner/inject/capabilities.h"
 #include "runner/observe/bpf_object.h"
 
 namespace fbx::inject {
@@ -17,8 +17,20 @@ void enable_hands(observe::BpfObject& object);
 [[nodiscard]] Capability probe_seccomp();
 // Opens the raw socket that resets are sent by, in the caller's network namespace.
 [[nodiscard]] Capability probe_resets();
+// A child's connection over loopback is disconnected through a copy of its socket; the other end
+// must see a reset.
+[[nodiscard]] Capability probe_borrow();
 
-// Of a loaded object: what was loaded works, the verifier has run; the rest by the probes above.
-[[nodiscard]] Capabilities probe_capabilities(const observe::BpfObject& loaded);
+// A child makes namespaces as a test's guard does (as an ordinary user: inside a user namespace)
+// and mounts in them. Fills namespaces, overlay, ground, any_user and user.
+void probe_ground(Capabilities& into);
+
+// For a run. Of a loaded object: what was loaded works, the verifier has run; the rest by the
+// probes above. Without one, `why` says why there is none, and what is left is probed.
+void probe_loaded(const observe::BpfObject& loaded, Capabilities& into);
+void probe_unloaded(const Refusal& why, Capabilities& into);
+
+// For a person: everything, each by itself. Some tens of ms.
+[[nodiscard]] Capabilities probe_machine();
 
 }  // namespace fbx::inject

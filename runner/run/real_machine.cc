@@ -23,7 +23,7 @@ class RealMachine : public Machine {
     if (auto attached = object_->attach(group.fd()); !attached) {
       return std::unexpected(sandbox::Trouble(attached.error()));
     }
-    capabilities_ = inject::probe_capabilities(*object_);
+    inject::probe_loaded(*object_, capabilities_);
     return {};
   }
 

@@ -9,6 +9,7 @@
 #include "runner/check/facts.h"
 #include "runner/check/timeline.h"
 #include "runner/inject/seccomp_filter.h"
+#include "runner/inject/watched_calls.h"
 #include "runner/report/run_verdict.h"
 #include "runner/run/body.h"
 #include "runner/run/deadline.h"
@@ -130,7 +131,7 @@ Status TestRun::begin_hands() {
     const uint64_t cgroup = sandbox_->leaf(i).id();
     watch_.services.push_back({.index = index,
                                .cgroup_id = cgroup,
-                               .syscalls = watched_syscalls(plan_, context_.test, i)});
+                               .syscalls = inject::watched_calls(plan_, context_.test, i)});
     inject.services.push_back({.index = index, .cgroup_id = cgroup});
   }
   if (Status begun = context_.observer->begin_test(watch_); !begun) {

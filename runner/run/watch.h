@@ -1,26 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which system calls of each service a test must record: what its look-backs can refer to, what
-// its rules are about (so that a call they missed is found), and what every verdict asks for:
-// connect, because a dial to an address outside the test makes it inconclusive; and execve, because
-// every service makes one before anything else: whose was not recorded, is not seen at all.
+// Whether the services of a test were seen at all.
 //
 // Thread rule: pure.
 #pragma once
 
-#include <cstdint>
 #include <optional>
-#include <vector>
 
 #include "runner/check/facts.h"
 #include "runner/observe/event.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::run {
-
-// Native numbers, sorted, of service `service` in test `test`.
-[[nodiscard]] std::vector<uint16_t> watched_syscalls(const plan::Plan& plan, size_t test,
-                                                     size_t service);
 
 // The first service of which not even its start was recorded, as a doubt. For a test whose services
 // were all started and whose store is complete.

@@ -233,7 +233,7 @@ World::World(const std::vector<Wish>& wishes) {
   }
   if (Status s = observer->begin_test(watch); !s) give_up(s.error().text());
   inject.store = &observer->store();
-  capabilities = probe_capabilities(run.object());
+  probe_loaded(run.object(), capabilities);
   auto injector_made = MainInjector::create({.object = &run.object(),
                                              .worker = 0,
                                              .observer = observer.get(),

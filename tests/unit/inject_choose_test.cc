@@ -17,15 +17,41 @@ namespace {
 
 Capabilities everything() {
   const Capability yes{.works = true, .why = {}, .remedy = {}};
+  const Capability later{.works = false, .why = "not yet", .remedy = {}, .built = false};
   return {.cgroup = yes,
           .unix_dials = yes,
           .packets = yes,
           .sockets = yes,
           .resets = yes,
-          .seccomp = yes};
+          .seccomp = yes,
+          .borrow = yes,
+          .shim = later,
+          .override_return = later,
+          .fmod_ret = later,
+          .lsm = later,
+          .wire = later,
+          .records = yes};
 }
 
-Capability no(const std::string& why) { return {.works = false, .why = why, .remedy = {}}; }
+Capability no(const std::string& why) {
+  return {.works = false, .why = why, .remedy = "do this"};
+}
+
+// What an ordinary user has on an ordinary machine.
+Capabilities unprivileged(Ground ground = Ground::kUserNamespace) {
+  Capabilities can = everything();
+  for (Capability Capabilities::* root : {&Capabilities::cgroup, &Capabilities::unix_dials,
+                                          &Capabilities::packets, &Capabilities::sockets,
+                                          &Capabilities::resets, &Capabilities::records})
+    can.*root = no("needs root");
+  can.ground = ground;
+  if (ground == Ground::kHost) can.namespaces = no("no namespaces for you");
+  can.any_user = false;
+  can.user = "ann";
+  return can;
+}
+
+uint16_t nr_of(const char* call) { return static_cast<uint16_t>(abi::find_syscall(call)->nr()); }
 
 plan::Plan two_services() {
   plan::Plan plan;
@@ -92,8 +118,7 @@ TEST_CASE("each need has its hand") {
     if (!*row.supervised) {
       CHECK(supervised.empty());
     } else {
-      const auto nr = static_cast<uint16_t>(abi::find_syscall(row.supervised)->nr());
-      CHECK(std::binary_search(supervised.begin(), supervised.end(), nr));
+      CHECK(std::binary_search(supervised.begin(), supervised.end(), nr_of(row.supervised)));
     }
   }
 }
@@ -109,14 +134,13 @@ struct RefusalRow {
 TEST_CASE("what no hand can do is refused by name") {
   const RefusalRow rows[] = {
       {"no seccomp", need(Kind::kDeny, 0, "write"), "auto", &Capabilities::seccomp, "no-hand"},
-      {"no packets", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::packets,
-       "no-hand"},
-      {"no iterators", need(Kind::kPartition, -1, "", "refuse"), "auto", &Capabilities::sockets,
+      {"no packets", need(Kind::kPartition, -1, "", "drop"), "auto", &Capabilities::packets,
        "no-hand"},
       {"close", need(Kind::kDeny, 0, "close"), "auto", nullptr, "no-hand"},
       {"accept", need(Kind::kDeny, 0, "accept"), "auto", nullptr, "no-hand"},
       {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},
       {"a hand that is not there", need(Kind::kDeny, 0, "write"), "shim", nullptr, "not-built"},
+      {"a hand of later", need(Kind::kDelay, 0, "connect"), "wire", nullptr, "not-built"},
       {"a hand that can't", need(Kind::kDeny, 0, "write"), "cgroup", nullptr, "no-hand"},
       {"a hand that can't delay", need(Kind::kDelay, 0, "fsync"), "cgroup", nullptr, "no-hand"},
   };
@@ -132,6 +156,120 @@ TEST_CASE("what no hand can do is refused by name") {
     REQUIRE(chosen.error().size() >= 1);
     CHECK(chosen.error()[0].code == row.code);
     CHECK_FALSE(chosen.error()[0].what.empty());
+  }
+}
+
+struct WishRow {
+  const char* what;
+  plan::Need need;
+  const char* by_service;  // service(inject=)
+  const char* by_flag;     // --inject
+  const char* outcome;     // the hand's name, or the refusal's code
+};
+
+TEST_CASE("a hand named by the user is not replaced by another") {
+  const WishRow rows[] = {
+      {"nothing named", need(Kind::kDeny, 0, "connect"), "auto", "auto", "cgroup"},
+      {"the flag", need(Kind::kDeny, 0, "connect"), "auto", "seccomp", "seccomp"},
+      {"the service", need(Kind::kDeny, 0, "connect"), "seccomp", "auto", "seccomp"},
+      {"the service before the flag", need(Kind::kDeny, 0, "connect"), "cgroup", "seccomp",
+       "cgroup"},
+      {"the flag names what can't", need(Kind::kDeny, 0, "write"), "auto", "cgroup", "no-hand"},
+      {"the flag names what is not there", need(Kind::kDeny, 0, "write"), "auto", "override",
+       "not-built"},
+      {"a delay by the cgroup hooks", need(Kind::kDelay, 0, "connect"), "auto", "cgroup",
+       "no-hand"},
+      {"a partition is no fault", need(Kind::kPartition, -1, "", "refuse"), "auto", "seccomp",
+       "cgroup"},
+  };
+  for (const WishRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.services[0].inject = row.by_service;
+    plan.tests[0].needs = {row.need};
+    const auto chosen = choose(plan, 0, everything(), {.inject = row.by_flag});
+    const std::string outcome =
+        chosen ? hand_name(chosen->needs[0]) : chosen.error().front().code;
+    CHECK(outcome == row.outcome);
+  }
+}
+
+struct GroundRow {
+  const char* what;
+  std::vector<plan::Need> needs;
+  Ground ground;
+  bool isolation;
+  const char* user;     // of service 0
+  Capability Capabilities::* missing;
+  const char* outcome;  // the first need's hand ("none" without needs), or the refusal's code
+  const char* supervised;  // of service 0
+};
+
+TEST_CASE("without root the supervisor sees and breaks, and what it can't do is refused") {
+  const plan::Need deny = need(Kind::kDeny, 0, "write"), dial = need(Kind::kDeny, 0, "connect"),
+                   cut = need(Kind::kPartition, -1, "", "refuse"),
+                   drop = need(Kind::kPartition, -1, "", "drop");
+  constexpr Ground own = Ground::kUserNamespace, host = Ground::kHost;
+  const GroundRow rows[] = {
+      {"look-backs", {}, own, true, "", nullptr, "none", "fsync"},
+      {"every start is seen", {}, own, true, "", nullptr, "none", "execve"},
+      {"every dial is seen", {}, own, true, "", nullptr, "none", "connect"},
+      {"deny", {deny}, own, true, "", nullptr, "seccomp", "pwritev2"},
+      {"deny of connect", {dial}, own, true, "", nullptr, "seccomp", "connect"},
+      {"partition", {cut}, own, true, "", nullptr, "seccomp", "sendmmsg"},
+      {"partition on the host", {cut}, host, false, "", nullptr, "seccomp", "sendto"},
+      {"drop", {drop}, own, true, "", nullptr, "no-hand", ""},
+      {"partition, sockets out of reach", {cut}, own, true, "", &Capabilities::borrow, "no-hand", ""},
+      {"nobody sees", {}, own, true, "", &Capabilities::seccomp, "no-sight", ""},
+      {"the host's files", {}, host, true, "", nullptr, "no-isolation", ""},
+      {"the host's files, asked for", {}, host, false, "", nullptr, "none", "fsync"},
+      {"another user", {}, own, true, "postgres", nullptr, "needs-root", ""},
+      {"the same user by name", {}, own, true, "ann", nullptr, "none", "fsync"},
+  };
+  for (const GroundRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.services[0].user = row.user;
+    plan.tests[0].needs = row.needs;
+    plan.tests[0].observe = {"fsync"};
+    Capabilities can = unprivileged(row.ground);
+    if (row.missing) can.*row.missing = no("the kernel said no");
+    const auto chosen = choose(plan, 0, can, {.isolation = row.isolation});
+    const std::string outcome = !chosen                ? chosen.error().front().code
+                                : chosen->needs.empty() ? hand_name(Hand::kNone)
+                                                        : hand_name(chosen->needs[0]);
+    CHECK(outcome == row.outcome);
+    if (!chosen) {
+      CHECK_FALSE(chosen.error().front().remedy.empty());
+      continue;
+    }
+    CHECK(chosen->sight == Sight::kSupervisor);
+    const auto& supervised = chosen->services[0].supervised;
+    CHECK(std::binary_search(supervised.begin(), supervised.end(), nr_of(row.supervised)));
+  }
+}
+
+TEST_CASE("with root the kernel sees, and look-backs ask nothing of the supervisor") {
+  plan::Plan plan = two_services();
+  plan.tests[0].observe = {"fsync"};
+  const auto chosen = choose(plan, 0, everything());
+  REQUIRE(chosen);
+  CHECK(chosen->sight == Sight::kRecords);
+  CHECK(chosen->services[0].supervised.empty());
+}
+
+TEST_CASE("where the kernel hands can't cut, the supervisor does") {
+  for (Capability Capabilities::* missing : {&Capabilities::cgroup, &Capabilities::packets,
+                                             &Capabilities::sockets, &Capabilities::resets}) {
+    plan::Plan plan = two_services();
+    plan.tests[0].needs = {need(Kind::kPartition, -1, "", "refuse")};
+    Capabilities can = everything();
+    can.*missing = no("the kernel said no");
+    const auto chosen = choose(plan, 0, can);
+    REQUIRE(chosen);
+    CHECK(chosen->needs[0] == Hand::kSeccomp);
+    can.borrow = no("nor this");
+    CHECK(choose(plan, 0, can).error().front().code == "no-hand");
   }
 }
 
