@@ -76,7 +76,7 @@ __noinline int sock__fill(uint64_t file_address, struct fbx_sock *out, struct fb
     out->peer_cgroup = peer ? unix__peer_identity(sk, peer) : 0;
     out->unix_name = unix__name(sk, peer, scratch, service);
   }
-  return sock__kind(out->family, out->type);
+  return fbx_socket_kind(out->family, out->type, BPF_CORE_READ(sk, sk_protocol));
 }
 
 // The address that a call names (connect, bind, sendto), into *end or as a string.

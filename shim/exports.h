@@ -1,3 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Preprocessed into the linker's version script: what the shim shows, and nothing else.
 #include "shim/entries.h"
 #define X(symbol, call) symbol;
 #define A(name, symbol) name;

@@ -12,10 +12,6 @@
 #include "bpf/abi/kinds.h"
 #include "shim/shim.h"
 
-#define FBX_AF_UNIX 1
-#define FBX_AF_INET 2
-#define FBX_AF_INET6 10
-
 static int option(int fd, int name) {
   int value = -1, size = sizeof value;
   return fbx_sys(__NR_getsockopt, fd, 1, name, &value, &size, 0) < 0 ? -1 : value;
@@ -23,35 +19,7 @@ static int option(int fd, int name) {
 
 static uint32_t socket_kind(int fd) {
   const int domain = option(fd, 39), type = option(fd, 3), protocol = option(fd, 38);
-  if (domain == FBX_AF_UNIX) return FBX_KIND_UNIX;
-  if (domain != FBX_AF_INET && domain != FBX_AF_INET6) return FBX_KIND_SOCKET;
-  if (type == 1 && (protocol == 6 || protocol == 262)) return FBX_KIND_STREAM;
-  if (type == 2 && protocol == 17) return FBX_KIND_UDP;
-  return FBX_KIND_SOCKET;
-}
-
-// As runner/inject/task_view.cc: file systems that are no disk.
-static int pseudo(uint64_t magic) {
-  switch (magic) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-    case TRACEFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case BPF_FS_MAGIC:
-    case HUGETLBFS_MAGIC:
-    case NSFS_MAGIC:
-    case PIPEFS_MAGIC:
-    case SOCKFS_MAGIC:
-    case DEVPTS_SUPER_MAGIC:
-    case EFIVARFS_MAGIC:
-    case 0x62656570:
-    case 0x19800202:
-    case 0x50494446: return 1;
-    default: return 0;
-  }
+  return fbx_socket_kind((unsigned)domain, (unsigned)type, (unsigned)protocol);
 }
 
 static int in_dev_shm(int fd) {
@@ -64,14 +32,12 @@ static uint32_t file_kind(int fd, uint64_t device) {
   if (device == fbx_here->head.memfd_dev) return FBX_KIND_PSEUDO;
   if (fbx_sys(__NR_fstatfs, fd, &fs, 0, 0, 0, 0) < 0) return FBX_KIND_FILE;
   const uint64_t magic = (uint32_t)fs.f_type;
-  if (pseudo(magic)) return FBX_KIND_PSEUDO;
+  if (fbx_is_pseudo_filesystem(magic)) return FBX_KIND_PSEUDO;
   return magic == TMPFS_MAGIC && in_dev_shm(fd) ? FBX_KIND_SHM : FBX_KIND_FILE;
 }
 
 static uint32_t device_kind(uint64_t rdev) {
-  const unsigned number = (unsigned)(rdev >> 8 & 0xfff);
-  return number == 4 || number == 5 || (number >= 136 && number <= 143) ? FBX_KIND_TTY
-                                                                        : FBX_KIND_PSEUDO;
+  return fbx_is_tty((unsigned)(rdev >> 8 & 0xfff)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
 }
 
 uint32_t fbx_kind_of(int fd) {

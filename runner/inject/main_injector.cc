@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/inject/main_injector.h"
 
-#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -9,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/clock.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
 
@@ -16,12 +16,6 @@ namespace fbx::inject {
 namespace {
 
 constexpr size_t kEscapesShown = 8;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
-}
 
 bool contains_all(const std::vector<uint16_t>& sorted, const std::vector<uint16_t>& wanted) {
   return std::includes(sorted.begin(), sorted.end(), wanted.begin(), wanted.end());

@@ -3,11 +3,11 @@
 
 #include <arpa/inet.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "runner/inject/peer_finder.h"
 
 namespace fbx::inject {
@@ -18,12 +18,6 @@ using model::InstallPartition;
 constexpr uint8_t kSynSent = 2;
 constexpr uint8_t kListen = 10;
 constexpr uint64_t kResetBoundNs = 5'000'000'000;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
-}
 
 bool is_any(const uint8_t addr[16]) {
   uint32_t w[4];

@@ -19,6 +19,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "bpf/abi/decide.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -39,12 +40,6 @@ constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
 
 const int kAlarmSignal = SIGRTMIN + 7;
 constexpr long kPatienceNs = 5'000'000;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(t.tv_nsec);
-}
 
 bool native(const seccomp_data& call) {
   return call.arch == kArch && call.nr >= 0 && call.nr < FBX_NR_WORDS * 64;

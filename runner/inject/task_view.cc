@@ -66,40 +66,11 @@ dev_t internal_shm_device() {
   return device;
 }
 
-bool pseudo_filesystem(long magic) {
-  switch (static_cast<unsigned long>(magic)) {
-    case PROC_SUPER_MAGIC:
-    case SYSFS_MAGIC:
-    case CGROUP_SUPER_MAGIC:
-    case CGROUP2_SUPER_MAGIC:
-    case TRACEFS_MAGIC:
-    case DEBUGFS_MAGIC:
-    case SECURITYFS_MAGIC:
-    case BPF_FS_MAGIC:
-    case HUGETLBFS_MAGIC:
-    case NSFS_MAGIC:
-    case PIPEFS_MAGIC:
-    case SOCKFS_MAGIC:
-    case DEVPTS_SUPER_MAGIC:
-    case EFIVARFS_MAGIC:
-    case 0x62656570:  // configfs
-    case 0x19800202:  // mqueue
-    case 0x50494446:  // pidfs
-      return true;
-    default: return false;
-  }
-}
-
-bool is_terminal(dev_t rdev) {
-  const unsigned major_number = major(rdev);
-  return major_number == 4 || major_number == 5 || (major_number >= 136 && major_number <= 143);
-}
-
 uint8_t file_kind(const struct stat& st, const std::string& link) {
   struct statfs fs{};
   if (st.st_dev == internal_shm_device()) return FBX_KIND_PSEUDO;
   if (statfs(link.c_str(), &fs) != 0) return FBX_KIND_FILE;
-  if (pseudo_filesystem(fs.f_type)) return FBX_KIND_PSEUDO;
+  if (fbx_is_pseudo_filesystem(static_cast<unsigned long>(fs.f_type))) return FBX_KIND_PSEUDO;
   if (fs.f_type == TMPFS_MAGIC)
     if (const auto path = read_link(link); path && path->starts_with("/dev/shm/"))
       return FBX_KIND_SHM;
@@ -114,12 +85,9 @@ uint8_t socket_kind(int fd) {
   getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n);
   n = sizeof(int);
   getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &n);
-  if (domain == AF_UNIX) return FBX_KIND_UNIX;
-  if (domain != AF_INET && domain != AF_INET6) return FBX_KIND_SOCKET;
-  constexpr int kMptcp = 262;
-  if (type == SOCK_STREAM && (protocol == 6 || protocol == kMptcp)) return FBX_KIND_STREAM;
-  if (type == SOCK_DGRAM && protocol == 17) return FBX_KIND_UDP;
-  return FBX_KIND_SOCKET;
+  return static_cast<uint8_t>(fbx_socket_kind(static_cast<unsigned>(domain),
+                                              static_cast<unsigned>(type),
+                                              static_cast<unsigned>(protocol)));
 }
 
 pid_t process_of(pid_t tid) {
@@ -200,7 +168,7 @@ uint8_t descriptor_kind(pid_t tid, int fd) {
     case S_IFREG:
     case S_IFDIR: return file_kind(st, link);
     case S_IFBLK: return FBX_KIND_PSEUDO;
-    case S_IFCHR: return is_terminal(st.st_rdev) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
+    case S_IFCHR: return fbx_is_tty(major(st.st_rdev)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
     case S_IFIFO: return FBX_KIND_PIPE;
     case S_IFSOCK: {
       const Fd copy = descriptor_copy(tid, fd);

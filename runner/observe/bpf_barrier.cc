@@ -11,12 +11,12 @@
 #include <bpf/libbpf.h>
 #include <sched.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstring>
 
+#include "base/clock.h"
 #include "bpf/abi/maps.h"
 #include "bpf/abi/tables.h"
 #include "runner/observe/bpf_observer.h"
@@ -27,12 +27,6 @@ namespace {
 
 // A disk wait or a contended lock: short, and its effect may already be there.
 constexpr uint64_t kUninterruptibleNs = 5'000'000;
-
-uint64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 }  // namespace
 

@@ -8,13 +8,13 @@
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
 
+#include "base/clock.h"
 #include "bpf/abi/maps.h"
 #include "bpf/abi/tables.h"
 #include "runner/observe/cgroup2.h"
@@ -22,12 +22,6 @@
 
 namespace fbx::observe {
 namespace {
-
-uint64_t now_ns() {
-  timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 Status put(int map, const void* key, const void* value, const char* what) {
   if (bpf_map_update_elem(map, key, value, BPF_ANY) != 0)

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <variant>
 
+#include "base/clock.h"
+
 namespace fbx::run {
 
 using check::Judged;

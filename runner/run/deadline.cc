@@ -7,6 +7,8 @@
 
 #include <ctime>
 
+#include "base/clock.h"
+
 namespace fbx::run {
 
 namespace {
@@ -17,12 +19,6 @@ bool readable(int fd) {
 }
 
 }  // namespace
-
-uint64_t now_ns() {
-  timespec ts{};
-  ::clock_gettime(CLOCK_MONOTONIC, &ts);
-  return static_cast<uint64_t>(ts.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(ts.tv_nsec);
-}
 
 Result<Deadline> Deadline::create(int stop_fd) {
   Deadline deadline;

@@ -13,9 +13,6 @@
 
 namespace fbx::run {
 
-// CLOCK_MONOTONIC, ns.
-[[nodiscard]] uint64_t now_ns();
-
 class Deadline {
  public:
   // `stop_fd` stays the caller's (-1 = none). The clock starts with arm().

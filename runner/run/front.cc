@@ -11,6 +11,7 @@
 #include <optional>
 #include <set>
 
+#include "base/clock.h"
 #include "runner/inject/choose.h"
 #include "runner/report/json.h"
 #include "runner/report/reporter.h"

@@ -6,6 +6,7 @@
 #include <memory>
 #include <utility>
 
+#include "base/clock.h"
 #include "runner/check/facts.h"
 #include "runner/check/timeline.h"
 #include "runner/inject/seccomp_filter.h"

@@ -14,7 +14,8 @@
 #include <memory>
 #include <string_view>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
+
 
 namespace fbx::sandbox {
 
@@ -99,7 +100,7 @@ Status remove_before(int parent_fd, const std::string& name, uint64_t deadline_n
   }
   for (;;) {
     if (::unlinkat(parent_fd, name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return {};
-    if (errno != EBUSY || monotonic_ns() >= deadline_ns)
+    if (errno != EBUSY || now_ns() >= deadline_ns)
       return fail_errno("removing cgroup " + name);
     ::nanosleep(&kRetryPause, nullptr);
   }
@@ -142,13 +143,13 @@ Status Cgroup::kill() const {
 }
 
 Result<bool> Cgroup::wait_empty(int64_t bound_ns) const {
-  const uint64_t deadline = monotonic_ns() + static_cast<uint64_t>(bound_ns);
+  const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
   const Fd events(::openat(fd_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
   if (!events && errno == ENOENT) return true;
   if (!events) return fail_errno("opening cgroup.events of " + name_);
   pollfd waiting{events.get(), POLLPRI, 0};
   while (!says_empty(events.get())) {
-    if (monotonic_ns() >= deadline) return false;
+    if (now_ns() >= deadline) return false;
     if (::ppoll(&waiting, 1, &kLookAgain, nullptr) < 0 && errno != EINTR)
       return fail_errno("waiting for cgroup " + name_);
   }
@@ -162,12 +163,12 @@ std::vector<int> Cgroup::processes() const {
 }
 
 Status remove_cgroup_tree(int parent_fd, const std::string& name, int64_t bound_ns) {
-  return remove_before(parent_fd, name, monotonic_ns() + static_cast<uint64_t>(bound_ns));
+  return remove_before(parent_fd, name, now_ns() + static_cast<uint64_t>(bound_ns));
 }
 
 std::vector<std::string> clear_cgroup_tree(int parent_fd, const std::string& name,
                                            int64_t bound_ns) {
-  const uint64_t deadline = monotonic_ns() + static_cast<uint64_t>(bound_ns);
+  const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
   auto cgroup = Cgroup::open(parent_fd, name);
   if (!cgroup && cgroup.error().errnum == ENOENT) return {};
   if (!cgroup) return {cgroup.error().text()};
@@ -180,7 +181,7 @@ std::vector<std::string> clear_cgroup_tree(int parent_fd, const std::string& nam
       left.push_back("process " + std::to_string(pid) + " (" + process_name(pid) +
                      ") outlived SIGKILL in cgroup " + name);
   }
-  const uint64_t now = monotonic_ns();
+  const uint64_t now = now_ns();
   const int64_t rest = now < deadline ? static_cast<int64_t>(deadline - now) : 0;
   if (Status removed = remove_cgroup_tree(parent_fd, name, rest); !removed)
     left.push_back(removed.error().text());

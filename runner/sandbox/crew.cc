@@ -16,7 +16,7 @@
 #include <deque>
 #include <optional>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/keeper.h"
 #include "runner/sandbox/process.h"
 
@@ -240,7 +240,7 @@ void Crew::State::wait_and_collect(int timeout_ms) {
 CrewEvent Crew::next_event(int64_t timeout_ns) {
   State& s = *state_;
   const bool bounded = timeout_ns >= 0;
-  const uint64_t deadline = bounded ? monotonic_ns() + static_cast<uint64_t>(timeout_ns) : 0;
+  const uint64_t deadline = bounded ? now_ns() + static_cast<uint64_t>(timeout_ns) : 0;
   while (s.ready.empty()) {
     const int left = bounded ? poll_timeout_ms(deadline) : -1;
     s.wait_and_collect(left);
@@ -263,7 +263,7 @@ void Crew::stop_workers(int64_t grace_ns,
     }
     s.ready.clear();
   };
-  uint64_t deadline = monotonic_ns() + static_cast<uint64_t>(grace_ns);
+  uint64_t deadline = now_ns() + static_cast<uint64_t>(grace_ns);
   bool killed = false;
   for (deliver(); s.workers_live(); deliver()) {
     const int left = poll_timeout_ms(deadline);
@@ -273,7 +273,7 @@ void Crew::stop_workers(int64_t grace_ns,
         if (worker.pid >= 0) (void)signal_process(worker.pidfd.get(), SIGKILL);
       }
       killed = true;
-      deadline = monotonic_ns() + 2'000'000'000;
+      deadline = now_ns() + 2'000'000'000;
     }
     s.wait_and_collect(left);
   }

@@ -17,7 +17,7 @@
 #include <fstream>
 #include <sstream>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/guard.h"
 #include "runner/sandbox/keep.h"
 #include "runner/sandbox/mount_plan.h"
@@ -152,7 +152,7 @@ Status Sandbox::State::open_namespaces() {
 // As init it ends last: after all processes of its namespace are not only dead but reaped.
 bool Sandbox::State::reap_guard() const {
   pollfd ended{guard.pidfd.get(), POLLIN, 0};
-  const uint64_t deadline = monotonic_ns() + kEndBoundNs;
+  const uint64_t deadline = now_ns() + kEndBoundNs;
   int n = 0;
   do {
     n = ::poll(&ended, 1, poll_timeout_ms(deadline));
@@ -163,7 +163,7 @@ bool Sandbox::State::reap_guard() const {
 Attempt<std::unique_ptr<Sandbox>> Sandbox::create(const WorkerContext& worker,
                                                   uint32_t test_number,
                                                   const SandboxOptions& options) {
-  const uint64_t began = monotonic_ns();
+  const uint64_t began = now_ns();
   auto state = std::make_unique<State>();
   state->host_network = options.host_network;
   auto plan = plan_mounts(
@@ -178,7 +178,7 @@ Attempt<std::unique_ptr<Sandbox>> Sandbox::create(const WorkerContext& worker,
   if (auto guarded = s.make_guard(); !guarded) return std::unexpected(guarded.error());
   if (Status opened = s.open_namespaces(); !opened)
     return trouble(fail_in(std::move(opened), "making the sandbox"));
-  s.setup_ns = monotonic_ns() - began;
+  s.setup_ns = now_ns() - began;
   return sandbox;
 }
 

@@ -18,7 +18,7 @@
 #include <cstdlib>
 #include <ctime>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 
 namespace fbx::service {
@@ -243,7 +243,7 @@ Result<Born> give_birth(const BirthRequest& request) {
   const std::vector<char*> argv = pointers(request.argv);
   const std::vector<char*> env = pointers(request.env);
   int pidfd = -1;
-  born.born_ns = sandbox::monotonic_ns();
+  born.born_ns = now_ns();
   auto pid = clone_child({&request, born.shared.get(), argv.data(), env.data()}, &pidfd);
   if (!pid) return std::unexpected(pid.error());
   born.pid = *pid;

@@ -11,7 +11,8 @@
 #include <csignal>
 #include <deque>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
+
 
 namespace fbx::service {
 
@@ -56,9 +57,9 @@ void OutputPump::Stream::read_all() {
   for (int round = 0; fd && round < 64; ++round) {
     const ssize_t n = ::read(fd.get(), chunk, sizeof chunk);
     if (n > 0) {
-      take({chunk, static_cast<size_t>(n)}, sandbox::monotonic_ns());
+      take({chunk, static_cast<size_t>(n)}, now_ns());
     } else if (n == 0) {
-      if (!unfinished.empty()) finish_line(sandbox::monotonic_ns());
+      if (!unfinished.empty()) finish_line(now_ns());
       fd.reset();
     } else if (errno != EINTR) {
       if (errno != EAGAIN) fd.reset();

@@ -10,7 +10,7 @@
 #include <charconv>
 #include <cstring>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/service/ready_parts.h"
 #include "runner/step/peer_owner.h"
 
@@ -36,10 +36,10 @@ class DialCheck : public ReadyCheck {
  public:
   DialCheck(const ReadyContext& context, size_t service, DialTarget target, bool http, int status)
       : context_(context), service_(service), target_(std::move(target)), http_(http),
-        status_(status), wake_ns_(sandbox::monotonic_ns()) {}
+        status_(status), wake_ns_(now_ns()) {}
 
   ReadyAnswer advance() override {
-    const uint64_t now = sandbox::monotonic_ns();
+    const uint64_t now = now_ns();
     if (fd_ && now >= wake_ns_) return retry(says() + "does not answer");
     ReadyAnswer answer{Kind::kNotYet, last_};
     if (!fd_) answer = dial(now);
@@ -64,7 +64,7 @@ class DialCheck : public ReadyCheck {
   ReadyAnswer retry(std::string why) {
     fd_.reset();
     turn_ = (turn_ + 1) % target_.addresses.size();
-    wake_ns_ = pace_.next(sandbox::monotonic_ns());
+    wake_ns_ = pace_.next(now_ns());
     last_ = std::move(why);
     return {Kind::kNotYet, last_};
   }

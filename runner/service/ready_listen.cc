@@ -13,7 +13,7 @@
 #include <cerrno>
 #include <cstring>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/service/ready_parts.h"
 #include "runner/step/peer_owner.h"
 
@@ -26,7 +26,7 @@ using Kind = ReadyAnswer::Kind;
 class ListenCheck : public ReadyCheck {
  public:
   ListenCheck(const ReadyContext& context, size_t service)
-      : context_(context), service_(service), wake_ns_(sandbox::monotonic_ns()) {}
+      : context_(context), service_(service), wake_ns_(now_ns()) {}
 
   ReadyAnswer advance() override {
     const auto& interfaces = context_.plan->services[service_].interfaces;
@@ -37,7 +37,7 @@ class ListenCheck : public ReadyCheck {
         ++next_;
         continue;
       }
-      wake_ns_ = pace_.next(sandbox::monotonic_ns());
+      wake_ns_ = pace_.next(now_ns());
       return answer;
     }
     return {Kind::kReady, ""};

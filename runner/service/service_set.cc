@@ -7,7 +7,7 @@
 #include <cstring>
 #include <filesystem>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/service/service_state.h"
 
@@ -67,7 +67,7 @@ bool ServiceSet::State::collect_exit(size_t i) {
   if (!member.lives()) return false;
   auto status = sandbox::try_reap(member.born.pid);
   if (status && !*status) return false;
-  const uint64_t now = sandbox::monotonic_ns();
+  const uint64_t now = now_ns();
   member.phase = Member::Phase::kGone;
   member.wait_status = status ? **status : 0;
   member.check.reset();

@@ -11,7 +11,7 @@
 #include <ctime>
 #include <filesystem>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/service/binary.h"
 #include "runner/service/environment.h"
@@ -20,7 +20,6 @@
 namespace fbx::service {
 
 using sandbox::Fd;
-using sandbox::monotonic_ns;
 using Phase = Member::Phase;
 
 namespace {
@@ -193,7 +192,7 @@ Starter::Failure Starter::begin(size_t i) {
   member.born = std::move(*born);
   member.missing = "it has not executed";
   member.check_deadline_ns =
-      monotonic_ns() + static_cast<uint64_t>(service.healthcheck.timeout_ns);
+      now_ns() + static_cast<uint64_t>(service.healthcheck.timeout_ns);
   return std::nullopt;
 }
 
@@ -221,7 +220,7 @@ Starter::Failure Starter::after_exec(size_t i) {
                    "starting service " + service.name + ": " +
                        explain_exec(outcome.error(), binary ? *binary : Binary()));
   }
-  const uint64_t now = monotonic_ns();
+  const uint64_t now = now_ns();
   member.born.exec_pipe.reset();
   state_.note_fact(observe::Lifecycle::kStarted, i, now);
   const plan::HealthCheck& check = state_.service(i).healthcheck;
@@ -249,7 +248,7 @@ Starter::Failure Starter::ask(size_t i) {
   }
   member.phase = Phase::kReady;
   member.check.reset();
-  state_.note_fact(observe::Lifecycle::kReady, i, monotonic_ns());
+  state_.note_fact(observe::Lifecycle::kReady, i, now_ns());
   return std::nullopt;
 }
 
@@ -260,7 +259,7 @@ uint64_t Starter::next_wake() const {
     at = std::min(at, member.check_deadline_ns);
     if (member.check) at = std::min(at, member.check->wake_ns());
   }
-  if (state_.options.while_waiting) at = std::min(at, monotonic_ns() + kBreathNs);
+  if (state_.options.while_waiting) at = std::min(at, now_ns() + kBreathNs);
   return at;
 }
 
@@ -308,7 +307,7 @@ Starter::Failure Starter::wait() {
     if (member.phase == Phase::kChecking)
       fds.push_back({member.check->poll_fd(), member.check->poll_events(), 0});
   }
-  const uint64_t before = monotonic_ns();
+  const uint64_t before = now_ns();
   const uint64_t at = next_wake();
   const uint64_t left = at == kNever ? 1'000'000'000 : at > before ? at - before : 0;
   const timespec bound{static_cast<time_t>(left / 1'000'000'000),
@@ -318,7 +317,7 @@ Starter::Failure Starter::wait() {
   if (fds[0].revents != 0)
     return failure(StartFailure::Kind::kInterrupted, 0, "interrupted while services started");
   if (state_.options.while_waiting) state_.options.while_waiting();
-  const uint64_t now = monotonic_ns();
+  const uint64_t now = now_ns();
   for (size_t i = 0; i < state_.members.size(); ++i) {
     if (Failure f = look_at(i, now)) return f;
   }

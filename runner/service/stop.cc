@@ -8,13 +8,12 @@
 #include <cerrno>
 #include <csignal>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/service/service_state.h"
 
 namespace fbx::service {
 
-using sandbox::monotonic_ns;
 
 namespace {
 
@@ -34,7 +33,7 @@ class Stopper {
  private:
   // Reaps the dead, kills the late, empties the leaves of both.
   void settle() {
-    const uint64_t now = monotonic_ns();
+    const uint64_t now = now_ns();
     for (size_t i = 0; i < state_.members.size(); ++i) {
       Member& member = state_.members[i];
       state_.collect_exit(i);
@@ -74,7 +73,7 @@ class Stopper {
       const plan::Service& service = state_.service(i);
       const int signal = signal_number(service.stop_signal);
       member.stopping = true;
-      deadlines_[i] = monotonic_ns() + static_cast<uint64_t>(service.stop_timeout_ns);
+      deadlines_[i] = now_ns() + static_cast<uint64_t>(service.stop_timeout_ns);
       (void)sandbox::signal_process(member.born.pidfd.get(), signal == 0 ? SIGTERM : signal);
     }
     return any;
@@ -82,14 +81,14 @@ class Stopper {
 
   void wait() {
     std::vector<pollfd> fds;
-    uint64_t at = monotonic_ns() + 3'600'000'000'000;
+    uint64_t at = now_ns() + 3'600'000'000'000;
     for (size_t i = 0; i < state_.members.size(); ++i) {
       const Member& member = state_.members[i];
       if (!member.lives() || !member.stopping) continue;
       fds.push_back({member.born.pidfd.get(), POLLIN, 0});
       at = std::min(at, deadlines_[i]);
     }
-    ::poll(fds.data(), fds.size(), sandbox::poll_timeout_ms(at));
+    ::poll(fds.data(), fds.size(), poll_timeout_ms(at));
   }
 
   ServiceSet::State& state_;

@@ -5,8 +5,8 @@
 #include <cctype>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 
+#include "base/clock.h"
 #include "runner/step/step_parts.h"
 
 namespace fbx::step {
@@ -61,12 +61,6 @@ std::string describe(const plan::Plan& plan, const model::TcpSendStep& step) {
 
 std::string describe(const plan::Plan& plan, const model::ExchangeStep& step) {
   return target_of(plan, step.service, step.interface) + ".exchange " + quoted(step.data);
-}
-
-uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
 std::string plain_error(int errnum) {

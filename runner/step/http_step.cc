@@ -12,6 +12,7 @@
 #include <cstring>
 #include <memory>
 
+#include "base/clock.h"
 #include "runner/step/step_parts.h"
 
 namespace fbx::step {

@@ -15,6 +15,7 @@
 #include <cstring>
 #include <optional>
 
+#include "base/clock.h"
 #include "runner/step/step_parts.h"
 
 namespace fbx::step {

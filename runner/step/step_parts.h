@@ -46,8 +46,6 @@ class Answerer {
   std::string unknown_;  // why it can't be told
 };
 
-[[nodiscard]] uint64_t now_ns();
-
 // "connection reset by peer".
 [[nodiscard]] std::string plain_error(int errnum);
 // "timed out after 30s", "timed out after 1500ms".

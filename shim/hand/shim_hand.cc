@@ -17,16 +17,12 @@
 #include <future>
 #include <thread>
 
+#include "base/clock.h"
+
 namespace fbx::inject {
 namespace {
 
 constexpr size_t kPage = 4096;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(t.tv_nsec);
-}
 
 void wake(uint32_t* word) {
   syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, nullptr, nullptr, 0);

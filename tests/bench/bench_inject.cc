@@ -11,8 +11,10 @@
 #include <cstdio>
 #include <vector>
 
+#include "base/clock.h"
 #include "tests/kernel/inject_harness.h"
 
+using namespace fbx;
 using namespace fbx::inject;
 using namespace fbx::inject::testing;
 

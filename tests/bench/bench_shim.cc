@@ -6,7 +6,6 @@
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "base/clock.h"
 #include "bpf/abi/kinds.h"
 #include "bpf/abi/tables.h"
 #include "shim/hand/shim_hand.h"
@@ -23,12 +23,6 @@ namespace {
 using namespace fbx;
 
 constexpr int kRounds = 11;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(t.tv_nsec);
-}
 
 int loop(const char* path, int calls) {
   const int fd = open(path, O_WRONLY | O_CREAT, 0644);

@@ -93,6 +93,4 @@ class World {
 [[nodiscard]] std::string show(const RuleEntry& entry);
 // A fresh directory below /tmp on a real file system, removed at exit.
 [[nodiscard]] std::string scratch_dir();
-[[nodiscard]] uint64_t now_ns();
-
 }  // namespace fbx::inject::testing

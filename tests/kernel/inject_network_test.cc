@@ -17,6 +17,7 @@
 #include <map>
 #include <thread>
 
+#include "base/clock.h"
 #include "tests/kernel/inject_harness.h"
 
 using namespace fbx;

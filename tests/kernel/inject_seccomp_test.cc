@@ -18,6 +18,7 @@
 #include <cstring>
 #include <thread>
 
+#include "base/clock.h"
 #include "tests/kernel/inject_harness.h"
 
 using namespace fbx;

@@ -19,7 +19,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/sandbox/run_group.h"
 #include "runner/service/service_set.h"
@@ -195,7 +195,7 @@ bool front_ended(pid_t front, uint64_t deadline_ns, int& status) {
   auto pidfd = sandbox::open_pidfd(front);
   if (!pidfd) return false;
   pollfd ended{pidfd->get(), POLLIN, 0};
-  if (::poll(&ended, 1, sandbox::poll_timeout_ms(deadline_ns)) != 1) return false;
+  if (::poll(&ended, 1, poll_timeout_ms(deadline_ns)) != 1) return false;
   return ::waitpid(front, &status, 0) == front;
 }
 
@@ -207,7 +207,7 @@ std::string remains_at(const Scene& scene, bool empty_groups_allowed, uint64_t d
     while (::waitpid(-1, nullptr, WNOHANG) > 0) {
     }
     left = remains(scene, empty_groups_allowed);
-  } while (!left.empty() && sandbox::monotonic_ns() < deadline_ns);
+  } while (!left.empty() && now_ns() < deadline_ns);
   return left;
 }
 
@@ -226,7 +226,7 @@ void play_round(Victim victim, uint32_t moment_us) {
   const Scene scene = look_at(front);
   REQUIRE(scene.keeper > 0);
   kill_them(scene, victim);
-  const uint64_t deadline = sandbox::monotonic_ns() + kSecondNs;
+  const uint64_t deadline = now_ns() + kSecondNs;
   int status = 0;
   REQUIRE(front_ended(front, deadline, status));
   const bool front_killed = victim == Victim::kFront || victim == Victim::kAll;
@@ -303,7 +303,7 @@ TEST_CASE("SIGTERM to the front is an event, and the workers stop cleanly") {
     ::_exit((*crew)->finish().empty() ? 0 : 7);
   }
   int status = 0;
-  REQUIRE(front_ended(front, sandbox::monotonic_ns() + 10 * kSecondNs, status));
+  REQUIRE(front_ended(front, now_ns() + 10 * kSecondNs, status));
   CHECK(status == 0);
   CHECK(run_groups_of(front).empty());
 }

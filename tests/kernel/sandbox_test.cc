@@ -11,7 +11,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/sandbox/sandbox.h"
 #include "tests/kernel/sandbox_support.h"
@@ -170,10 +170,10 @@ TEST_CASE("daemons that ignore SIGTERM end with the sandbox") {
        "done");
     const auto alive = place->group().processes();
     judge.expect(alive.size() > 10, "daemons live: " + std::to_string(alive.size()));
-    const uint64_t began = sandbox::monotonic_ns();
+    const uint64_t began = now_ns();
     expect_gone(judge, *place);
     judge.say("ended " + std::to_string(alive.size()) + " processes in " +
-              std::to_string((sandbox::monotonic_ns() - began) / 1000) + " us");
+              std::to_string((now_ns() - began) / 1000) + " us");
     for (const int pid : alive) judge.expect(::kill(pid, 0) != 0, "process is gone");
   });
 }
@@ -221,9 +221,9 @@ TEST_CASE("a sandbox costs about a millisecond") {
       auto place = make_sandbox(judge, i, with_spec("/usr/share"));
       if (!place) return;
       up.push_back(place->setup_ns() / 1000);
-      const uint64_t began = sandbox::monotonic_ns();
+      const uint64_t began = now_ns();
       expect_gone(judge, *place);
-      down.push_back((sandbox::monotonic_ns() - began) / 1000);
+      down.push_back((now_ns() - began) / 1000);
     }
     std::ranges::sort(up);
     std::ranges::sort(down);

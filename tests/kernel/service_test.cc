@@ -14,7 +14,7 @@
 
 #include <doctest/doctest.h>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "runner/sandbox/process.h"
 #include "runner/service/service_set.h"
 #include "tests/kernel/sandbox_support.h"
@@ -165,8 +165,8 @@ TEST_CASE("who a service is, what it inherits, and its exact environment") {
     web.interfaces[0].name = "public";
     if (!town.settle(judge) || !town.start(judge)) return;
     std::string got;
-    const uint64_t bound = sandbox::monotonic_ns() + 10'000'000'000;
-    while (!got.ends_with("end\n") && sandbox::monotonic_ns() < bound)
+    const uint64_t bound = now_ns() + 10'000'000'000;
+    while (!got.ends_with("end\n") && now_ns() < bound)
       got = sh(judge, *town.place, "cat /tmp/facts 2>/dev/null");
     const std::string path = std::getenv("PATH");
     judge.expect_eq(got,
@@ -334,9 +334,9 @@ TEST_CASE("50 processes that ignore SIGTERM are gone soon after the grace") {
     town.add("deaf", {"deaf", "8001", "49"}, 8001).stop_timeout_ns = 50'000'000;
     if (!town.settle(judge) || !town.start(judge)) return;
     judge.expect(town.place->leaf(0).processes().size() == 50, "they live");
-    const uint64_t began = sandbox::monotonic_ns();
+    const uint64_t began = now_ns();
     const auto exits = town.set->stop_all();
-    const uint64_t took = sandbox::monotonic_ns() - began;
+    const uint64_t took = now_ns() - began;
     judge.say("50 deaf processes of 8 MB: " + std::to_string((took - 50'000'000) / 1000) +
               " us after the grace");
     judge.expect(exits.size() == 1 && exits[0].killed_by_fbx && exits[0].stopping, "killed by us");
@@ -352,15 +352,15 @@ TEST_CASE("what a test costs above its services") {
       Town town;
       town.add("a", {"listen", "8001"}, 8001);
       town.add("b", {"listen", "8002"}, 8002);
-      const uint64_t began = sandbox::monotonic_ns();
+      const uint64_t began = now_ns();
       if (!town.settle(judge)) return;
-      const uint64_t settled = sandbox::monotonic_ns();
+      const uint64_t settled = now_ns();
       if (!town.start(judge)) return;
-      ready.push_back((sandbox::monotonic_ns() - settled) / 1000);
+      ready.push_back((now_ns() - settled) / 1000);
       born.push_back((town.set->take_facts()[0].at_ns - settled) / 1000);
       town.set->stop_all();
       town.tear_down(judge);
-      all.push_back((sandbox::monotonic_ns() - began) / 1000);
+      all.push_back((now_ns() - began) / 1000);
     }
     for (auto* times : {&born, &ready, &all}) std::ranges::sort(*times);
     judge.say("two services: first one executes after " + std::to_string(born[15]) +
@@ -394,8 +394,8 @@ TEST_CASE("a service that shouts never blocks, and its last lines are kept") {
     town.add("loud", {"shout"});
     if (!town.settle(judge) || !town.start(judge)) return;
     std::string last;
-    const uint64_t bound = sandbox::monotonic_ns() + 10'000'000'000;
-    while (!last.starts_with("line 16383") && sandbox::monotonic_ns() < bound) {
+    const uint64_t bound = now_ns() + 10'000'000'000;
+    while (!last.starts_with("line 16383") && now_ns() < bound) {
       const auto lines = town.set->last_output(0, 3);
       if (lines.size() == 3) last = lines[2].text;
     }
@@ -410,7 +410,7 @@ TEST_CASE("starting gives up when the run is to end, or when the test's time is 
     Town town;
     town.add("it", {"mute", "8001"}, 8002);
     if (!town.settle(judge)) return;
-    const uint64_t now = sandbox::monotonic_ns();
+    const uint64_t now = now_ns();
     const auto late = town.set->start_all(now + 50'000'000);
     judge.expect(late && late->kind == StartFailure::Kind::kNotReady, "late");
     town.set.reset();

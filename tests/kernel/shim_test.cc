@@ -13,7 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -22,6 +21,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/clock.h"
 #include "bpf/abi/decide.h"
 #include "bpf/abi/kinds.h"
 #include "bpf/abi/tables.h"
@@ -31,12 +31,6 @@ namespace {
 using namespace fbx;
 using inject::ShimHand;
 using inject::ShimRule;
-
-uint64_t now_ns() {
-  timespec t{};
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return static_cast<uint64_t>(t.tv_sec) * 1'000'000'000u + static_cast<uint64_t>(t.tv_nsec);
-}
 
 ShimRule rule_for(const char* keyword, uint32_t kinds, uint32_t action, int errnum) {
   ShimRule out;

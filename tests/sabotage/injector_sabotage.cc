@@ -5,7 +5,7 @@
 #include <thread>
 #include <utility>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 #include "tests/sabotage/under_the_seams.h"
 #include "tests/sabotage/wrappers.h"
 
@@ -32,14 +32,14 @@ class PartitionDoesNothing : public ForwardingInjector {
     entry.optional = cut.optional;
     entry.scope = cut.scope;
     entry.hand = inject::Hand::kCgroup;
-    entry.installed_ns = sandbox::monotonic_ns();
+    entry.installed_ns = now_ns();
     cuts_.push_back(std::move(entry));
     return {};
   }
 
   Status lift(model::ScopeId scope) override {
     for (inject::RuleEntry& cut : cuts_) {
-      if (cut.scope == scope) cut.lifted_ns = sandbox::monotonic_ns();
+      if (cut.scope == scope) cut.lifted_ns = now_ns();
     }
     return ForwardingInjector::lift(scope);
   }

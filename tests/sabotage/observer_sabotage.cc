@@ -3,7 +3,7 @@
 
 #include <utility>
 
-#include "runner/sandbox/clock.h"
+#include "base/clock.h"
 
 namespace fbx::sabotage {
 
@@ -67,7 +67,7 @@ class BarrierDoesNotWait : public ForwardingObserver {
   Status pump() override { return looked_ ? ForwardingObserver::pump() : Status{}; }
   Result<BarrierResult> barrier(uint64_t) override {
     looked_ = true;
-    return BarrierResult{.exact = true, .why = {}, .at_ns = sandbox::monotonic_ns()};
+    return BarrierResult{.exact = true, .why = {}, .at_ns = now_ns()};
   }
 
  private:
@@ -83,7 +83,7 @@ class SeesNothing : public ForwardingObserver {
   }
   Status pump() override { return {}; }
   Result<BarrierResult> barrier(uint64_t) override {
-    return BarrierResult{.exact = true, .why = {}, .at_ns = sandbox::monotonic_ns()};
+    return BarrierResult{.exact = true, .why = {}, .at_ns = now_ns()};
   }
   EventStore& store() override { return store_; }
   Loss loss() const override { return {}; }
