@@ -116,7 +116,8 @@ static void find_hits(struct fbx_asked *q, int *path, int *others) {
     *path |= rule->wants_path;
     // Who is at the other end is the supervisor's knowledge; and a delay of a socket that does not
     // block is not to be slept here.
-    *others |= rule->to_kind != FBX_TO_ANY || (socket && rule->action == FBX_ACT_DELAY);
+    *others |= rule->to_kind != FBX_TO_ANY ||
+               (socket && (rule->action == FBX_ACT_DELAY || rule->delay_ns));
   }
 }
 
@@ -170,11 +171,13 @@ static struct fbx_shim_entry entry_of(struct fbx_asked *q, const struct fbx_deci
   }
   e.end_ns = fbx_now();
   e.generation = q->view.generation;
+  memcpy(e.args, q->args, sizeof e.args);
   e.n = d->n;
   e.delay_ns = d->delay_ns;
   e.nr = (uint16_t)q->nr;
   e.kind = (uint16_t)q->key.kind;
-  e.flags = d->lost ? FBX_SHIM_LOST : 0;
+  e.flags = (uint16_t)((d->lost ? FBX_SHIM_LOST : 0) |
+                       (q->key.flags & FBX_KEY_SYNC ? FBX_SHIM_SYNC : 0));
   e.action = d->action;
   e.errnum = d->errnum;
   e.rule = d->rule;
@@ -185,9 +188,20 @@ static struct fbx_shim_entry entry_of(struct fbx_asked *q, const struct fbx_deci
   return e;
 }
 
+// Enough of the near misses to show one; what matched is always entered.
+static int worth_entering(const struct fbx_asked *q, const struct fbx_decision *d) {
+  if (d->matched || d->lost) return 1;
+  for (uint32_t i = 0; i < FBX_SET_RULES; i++) {
+    if (!(d->near >> i & 1)) continue;
+    const uint32_t counter = q->view.set->rules.rules[i].counter & (FBX_COUNTERS - 1);
+    if (fbx_here->counters[counter].near <= FBX_SHIM_NEAR_SHOWN) return 1;
+  }
+  return 0;
+}
+
 static long carry_out(struct fbx_asked *q, const struct fbx_decision *d) {
   const long *a = q->args;
-  if (d->matched | d->near | d->lost) {
+  if (worth_entering(q, d)) {
     struct fbx_shim_entry e = entry_of(q, d);
     fbx_write_entry(&e);
     if (d->delay_ns && (d->action == FBX_ACT_DELAY || d->action == FBX_ACT_DENY)) {

@@ -13,11 +13,13 @@
 #include <linux/prctl.h>
 #include <linux/seccomp.h>
 
+#include "bpf/abi/maps.h"
 #include "shim/shim.h"
 
 struct fbx_shim* fbx_here;
 int fbx_gated;
 fbx_gate_fn* fbx_gate = fbx_gate_code;
+fbx_gate_fn* fbx_own = fbx_own_code;
 
 #if defined(__x86_64__)
 #define ARCH AUDIT_ARCH_X86_64
@@ -26,8 +28,7 @@ fbx_gate_fn* fbx_gate = fbx_gate_code;
 #define ARCH AUDIT_ARCH_AARCH64
 #define X32_BIT 0x80000000u
 #endif
-#define PROGRAM (FBX_NR_WORDS * 64 + 48)
-#define GATE_BYTES 64
+#define PROGRAM (2 * FBX_NR_WORDS * 64 + 48)  // two steps a call, and the frame
 
 uint64_t fbx_now(void) {
   long now[2] = {0, 0};
@@ -47,7 +48,10 @@ void fbx_map_gate(void) {
     return;
   }
   fbx_gate = (fbx_gate_fn*)at;
+  fbx_own = (fbx_gate_fn*)(at + (FBX_OWN_CALLS - FBX_SHIM_GATE));
 }
+
+static_assert(FBX_SHIM_GATE_BYTES == FBX_OWN_CALLS_END - FBX_SHIM_GATE, "both passes");
 
 static int put(struct sock_filter* p, int n, uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
   p[n] = (struct sock_filter){code, yes, no, k};
@@ -85,7 +89,7 @@ static int filter(struct sock_filter* p) {
   // One test per word of the bitmap and one per call; the jump to `gate` is unconditional because
   // conditional ones reach 255 instructions only.
   int jumps[FBX_NR_WORDS * 64], count = 0;
-  for (uint32_t nr = 0; nr < FBX_NR_WORDS * 64 && n < PROGRAM - 16; nr++) {
+  for (uint32_t nr = 0; nr < FBX_NR_WORDS * 64; nr++) {
     if (!(head->gated[nr >> 6] >> (nr & 63) & 1)) continue;
     WHEN(JEQ, nr, 0, 1);
     jumps[count++] = n;
@@ -98,7 +102,7 @@ static int filter(struct sock_filter* p) {
   WHEN(JEQ, (uint32_t)(gate >> 32), 0, 4);
   LOAD(instruction_pointer);
   WHEN(JGE, (uint32_t)gate, 0, 2);
-  WHEN(JGE, (uint32_t)gate + GATE_BYTES, 1, 0);
+  WHEN(JGE, (uint32_t)gate + FBX_SHIM_GATE_BYTES, 1, 0);
   GIVE(SECCOMP_RET_ALLOW);
   GIVE(SECCOMP_RET_USER_NOTIF);
   return n;
@@ -121,7 +125,7 @@ static void await_adoption(long fd) {
 }
 
 static long install(void) {
-  struct sock_filter program[PROGRAM * 2];
+  struct sock_filter program[PROGRAM];
   struct sock_fprog prog = {(unsigned short)filter(program), program};
   const long flags = SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC |
                      SECCOMP_FILTER_FLAG_TSYNC_ESRCH | (1l << 5);  // WAIT_KILLABLE_RECV
@@ -212,6 +216,7 @@ static struct fbx_shim* map_segment(void) {
 }
 
 static __attribute__((constructor)) void start(void) {
+  fbx_map_gate();
   fbx_here = map_segment();
   if (!fbx_here) return;
   if (!fbx_owner_lives()) {
@@ -219,6 +224,5 @@ static __attribute__((constructor)) void start(void) {
     return;
   }
   __atomic_fetch_add(&fbx_here->head.attached, 1, __ATOMIC_RELAXED);
-  fbx_map_gate();
   fbx_enter_gate();
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The shim's two system call instructions. The filter lets the first one pass; a call made by the
-// second reaches the supervisor like any other program's. The first is position-independent: it is
-// copied to FBX_SHIM_GATE.
+// The shim's system call instructions. The filter lets the first two pass: one makes the program's
+// calls, one the shim's own. A call made by the third reaches the supervisor like any other
+// program's. The first two are position-independent: they are copied to FBX_SHIM_GATE.
 #if defined(__x86_64__)
 .macro door name
   .globl \name
@@ -32,6 +32,8 @@
 .text
 .balign 64
 door fbx_gate_code
+.balign 64
+door fbx_own_code
 .globl fbx_gate_end
 .hidden fbx_gate_end
 fbx_gate_end:

@@ -1,23 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Entries and names for the runner. Nobody waits: a full ring loses the entry and counts it.
+// Entries and names for the runner. A full ring is waited for, because the runner empties it every
+// few ms; an entry that found no room in a second is lost and counted.
 #include <asm/unistd.h>
 
 #include "shim/shim.h"
 
+#define FBX_ROOM_TRIES 2000
+
+static int await_room(int *tries) {
+  long slice[2] = {0, 500000};
+  if ((*tries)++ >= FBX_ROOM_TRIES || !fbx_owner_lives()) return 0;
+  fbx_sys(__NR_nanosleep, slice, 0, 0, 0, 0, 0);
+  return 1;
+}
+
 void fbx_write_entry(const struct fbx_shim_entry *entry) {
   struct fbx_shim_head *head = &fbx_here->head;
   uint64_t at = __atomic_load_n(&head->head, __ATOMIC_RELAXED);
+  int tries = 0;
   do {
-    if (at - __atomic_load_n(&head->tail, __ATOMIC_ACQUIRE) >= FBX_SHIM_ENTRIES) {
-      __atomic_fetch_add(&head->lost, 1, __ATOMIC_RELAXED);
-      return;
+    while (at - __atomic_load_n(&head->tail, __ATOMIC_ACQUIRE) >= FBX_SHIM_ENTRIES) {
+      if (!await_room(&tries)) {
+        __atomic_fetch_add(&head->lost, 1, __ATOMIC_RELAXED);
+        return;
+      }
+      at = __atomic_load_n(&head->head, __ATOMIC_RELAXED);
     }
   } while (!__atomic_compare_exchange_n(&head->head, &at, at + 1, 1, __ATOMIC_ACQ_REL,
                                         __ATOMIC_RELAXED));
   struct fbx_shim_entry *to = &fbx_here->entries[at % FBX_SHIM_ENTRIES];
   memcpy((char *)to + 8, (const char *)entry + 8, sizeof *entry - 8);
-  to->pid = (uint32_t)fbx_sys(__NR_getpid, 0, 0, 0, 0, 0, 0);
   to->tid = (uint32_t)fbx_sys(__NR_gettid, 0, 0, 0, 0, 0, 0);
   __atomic_store_n(&to->seq, at + 1, __ATOMIC_RELEASE);
 }

@@ -24,14 +24,15 @@ typedef long fbx_gate_fn(long, long, long, long, long, long, long nr);
 extern FBX_HIDDEN struct fbx_shim *fbx_here;
 // Whether this process is behind a filter that lets its gate pass.
 extern FBX_HIDDEN int fbx_gated;
-// The one address whose calls pass the filter, and one whose calls don't.
-extern FBX_HIDDEN fbx_gate_fn *fbx_gate;
-FBX_HIDDEN fbx_gate_fn fbx_gate_code, fbx_side_door;
+// The addresses whose calls pass the filter, the program's and the shim's own, and one whose calls
+// don't.
+extern FBX_HIDDEN fbx_gate_fn *fbx_gate, *fbx_own;
+FBX_HIDDEN fbx_gate_fn fbx_gate_code, fbx_own_code, fbx_side_door;
 extern FBX_HIDDEN const char fbx_gate_end[];
 
 // A system call of the shim itself.
 #define fbx_sys(nr, a, b, c, d, e, f) \
-  fbx_gate((long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f), nr)
+  fbx_own((long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f), nr)
 
 // The whole of a wrapped call: decides, holds, makes it. Returns as the kernel does.
 FBX_HIDDEN long fbx_call(long nr, long a, long b, long c, long d, long e, long f);

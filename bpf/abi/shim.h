@@ -23,7 +23,7 @@
 #include "bpf/abi/stats.h"
 
 #define FBX_SHIM_MAGIC 0x31306d6968736266ull  // "fbshim01"
-#define FBX_SHIM_VERSION 1                    // log: 1 first form
+#define FBX_SHIM_VERSION 2  // log: 1 first form; 2 arguments in entries, own calls
 
 #define FBX_SHIM_ENV "FBX_SHIM"  // path of the segment
 
@@ -58,7 +58,13 @@
 
 // Where the gate's instruction is mapped, so that a program that a service executes has it at the
 // same place and passes the filter it inherited. In the range that address sanitizers leave alone.
+// Behind it stands the instruction by which the shim makes calls of its own (maps.h:
+// FBX_OWN_CALLS), which are no events.
 #define FBX_SHIM_GATE 0x7e9fb0000000ull
+#define FBX_SHIM_GATE_BYTES 128
+
+// Calls that all but a rule's path= or to= fits are entered until the rule has seen so many.
+#define FBX_SHIM_NEAR_SHOWN 8
 
 struct fbx_shim_head {
   uint64_t magic;
@@ -108,7 +114,7 @@ struct fbx_shim_set {
 // fbx_shim_entry.flags
 #define FBX_SHIM_CUT 1u   // released because the rule was lifted
 #define FBX_SHIM_LOST 2u  // gave up counting: an escape
-#define FBX_SHIM_ADDR 4u  // addr and port are valid
+#define FBX_SHIM_SYNC 4u  // the descriptor writes through, as far as somebody asked
 
 // Complete when seq is its position + 1.
 struct fbx_shim_entry {
@@ -118,8 +124,8 @@ struct fbx_shim_entry {
   uint64_t generation;  // of the set that decided
   uint64_t n;           // ordinal of the match that fired
   uint64_t delay_ns;
-  uint32_t pid;  // as its PID namespace numbers it; a child made by vfork shows its parent's
-  uint32_t tid;
+  uint64_t args[6];
+  uint32_t tid;  // as its PID namespace numbers it
   uint16_t what;
   uint16_t nr;
   uint16_t kind;
@@ -132,9 +138,7 @@ struct fbx_shim_entry {
   uint32_t near;
   int32_t fd;     // -1: the call has none
   uint32_t name;  // index in names + 1; 0 = none
-  uint32_t port;  // host order
-  uint8_t addr[16];
-  uint32_t pad[3];
+  uint32_t pad;
 };
 
 struct fbx_shim_name {
@@ -152,7 +156,7 @@ struct fbx_shim {
   struct fbx_shim_name names[FBX_SHIM_NAMES];
 };
 
-static_assert(sizeof(struct fbx_shim_entry) == 128, "layout");
+static_assert(sizeof(struct fbx_shim_entry) == 144, "layout");
 static_assert(sizeof(struct fbx_shim_name) == 512, "layout");
 static_assert(sizeof(struct fbx_shim_head) % 8 == 0, "layout");
 static_assert(sizeof(struct fbx_shim_set) % 8 == 0, "layout");

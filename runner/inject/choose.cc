@@ -32,8 +32,14 @@ bool worth_supervising(uint16_t nr) {
 
 class Choice {
  public:
-  Choice(const plan::Plan& plan, size_t test, const Capabilities& can, const Wishes& wishes)
-      : plan_(plan), test_(plan.tests[test]), test_index_(test), can_(can), wishes_(wishes) {
+  Choice(const plan::Plan& plan, size_t test, const Capabilities& can, const Wishes& wishes,
+         const Known& known)
+      : plan_(plan),
+        test_(plan.tests[test]),
+        test_index_(test),
+        can_(can),
+        wishes_(wishes),
+        known_(known) {
     out_.services.resize(plan.services.size());
     out_.needs.resize(test_.needs.size(), Hand::kNone);
     supervised_.resize(plan.services.size());
@@ -42,14 +48,19 @@ class Choice {
   std::expected<Assignment, std::vector<Refusal>> make() {
     check_ground();
     choose_sight();
-    for (size_t s = 0; s < plan_.services.size(); ++s) out_.services[s].connect = connect_hand(s);
+    for (size_t s = 0; s < plan_.services.size(); ++s) {
+      out_.services[s].shim = takes_shim(s);
+      out_.services[s].connect = connect_hand(s);
+    }
     for (size_t i = 0; i < test_.needs.size(); ++i) {
       const Need& need = test_.needs[i];
       out_.needs[i] = need.kind == Need::Kind::kPartition ? cut(need) : fault(need);
     }
     if (!refusals_.empty()) return std::unexpected(std::move(refusals_));
-    for (size_t s = 0; s < supervised_.size(); ++s)
+    for (size_t s = 0; s < supervised_.size(); ++s) {
       out_.services[s].supervised.assign(supervised_[s].begin(), supervised_[s].end());
+      out_.services[s].shim &= !supervised_[s].empty();
+    }
     return std::move(out_);
   }
 
@@ -98,15 +109,38 @@ class Choice {
   }
 
   [[nodiscard]] const std::string& wish_of(const plan::Service& service) const {
-    return service.inject == "auto" ? wishes_.inject : service.inject;
+    return wished_hand(service, wishes_);
+  }
+
+  [[nodiscard]] static bool concerns(const Need& need, size_t service) {
+    return need.kind != Need::Kind::kPartition &&
+           (need.service < 0 || static_cast<size_t>(need.service) == service);
+  }
+
+  // Unasked, the shim is taken where it decides most calls itself, and never where nobody knows
+  // which calls will be faulted: nearly all would go to the supervisor.
+  [[nodiscard]] bool takes_shim(size_t service) const {
+    const std::string& wish = wish_of(plan_.services[service]);
+    if (wish == "shim") return true;
+    if (wish != "auto" || !can_.shim.works || out_.sight != Sight::kRecords) return false;
+    if (service >= known_.programs.size()) return false;
+    const Program& program = known_.programs[service];
+    if (!program.past_preload.empty() || !program.past_libc.empty()) return false;
+    return std::ranges::none_of(test_.needs, [&](const Need& need) {
+      return concerns(need, service) &&
+             (need.syscall == "*" || known_.escaped.contains({program.identity, need.syscall}));
+    });
+  }
+
+  [[nodiscard]] Hand supervising_hand(size_t service) const {
+    return out_.services[service].shim ? Hand::kShim : Hand::kSeccomp;
   }
 
   // One hand for everything that can hit connect on this service.
   [[nodiscard]] Hand connect_hand(size_t service) const {
     bool any = false, only_denies = true;
     for (const Need& need : test_.needs) {
-      if (need.kind == Need::Kind::kPartition) continue;
-      if (need.service >= 0 && static_cast<size_t>(need.service) != service) continue;
+      if (!concerns(need, service)) continue;
       const auto calls = keyword_calls(plan_.services[service], need.syscall);
       if (!hits_connect(calls)) continue;
       any = true;
@@ -114,9 +148,8 @@ class Choice {
     }
     if (!any) return Hand::kNone;
     const std::string& wish = wish_of(plan_.services[service]);
-    if (!only_denies) return Hand::kSeccomp;
-    if (wish == "auto") return can_.cgroup.works ? Hand::kCgroup : Hand::kSeccomp;
-    return wish == "cgroup" ? Hand::kCgroup : Hand::kSeccomp;
+    const bool hooks = wish == "cgroup" || (wish == "auto" && can_.cgroup.works);
+    return only_denies && hooks ? Hand::kCgroup : supervising_hand(service);
   }
 
   [[nodiscard]] const Capability* missing_for_kernel_cut(const Need& need) const {
@@ -164,11 +197,29 @@ class Choice {
         return Hand::kNone;
       }
     const bool connect_alone = calls.size() == 1 && hits_connect(calls);
-    const Hand hand = connect_alone ? out_.services[s].connect : Hand::kSeccomp;
+    const Hand hand = connect_alone ? out_.services[s].connect : supervising_hand(s);
     if (!wish_allows(service, hand, what)) return Hand::kNone;
     if (const Capability& needed = capability_of(can_, hand); !needed.works) refuse(what, needed);
-    if (hand == Hand::kSeccomp) supervise(s, calls);
+    if (hand == Hand::kShim) check_shim(service, s, what);
+    if (hand == Hand::kSeccomp || hand == Hand::kShim) supervise(s, calls);
     return hand;
+  }
+
+  void check_shim(const plan::Service& service, size_t s, const std::string& what) {
+    if (!can_.seccomp.works) refuse(what, can_.seccomp);
+    std::string why;
+    if (s < known_.programs.size() && !known_.programs[s].past_preload.empty())
+      why = service.binary + " " + known_.programs[s].past_preload;
+    else if (out_.sight != Sight::kRecords)
+      why = "nobody here would see the calls that it lets pass";
+    if (!why.empty())
+      refusals_.push_back({.code = "no-hand",
+                           .what = what + " is out of reach of the shim hand: " + why,
+                           .remedy = unnamed(service)});
+  }
+
+  [[nodiscard]] static std::string unnamed(const plan::Service& service) {
+    return service.inject != "auto" ? "leave inject= at \"auto\"" : "leave --inject out";
   }
 
   bool wish_allows(const plan::Service& service, Hand hand, const std::string& what) {
@@ -176,12 +227,11 @@ class Choice {
     if (wish == "auto" || wish == hand_name(hand)) return true;
     const Hand wished = hand_named(wish);
     const bool built = wished != Hand::kNone && capability_of(can_, wished).built;
-    const bool by_service = service.inject != "auto";
     refusals_.push_back(
         {.code = built ? "no-hand" : "not-built",
          .what = what + (built ? " is out of reach of the " + wish + " hand"
                                : ": this fbx has no " + wish + " hand yet"),
-         .remedy = by_service ? "leave inject= at \"auto\"" : "leave --inject out"});
+         .remedy = unnamed(service)});
     return false;
   }
 
@@ -195,6 +245,7 @@ class Choice {
   size_t test_index_;
   const Capabilities& can_;
   const Wishes& wishes_;
+  const Known& known_;
   Assignment out_;
   std::vector<std::set<uint16_t>> supervised_;
   std::vector<Refusal> refusals_;
@@ -204,8 +255,13 @@ class Choice {
 
 std::expected<Assignment, std::vector<Refusal>> choose(const plan::Plan& plan, size_t test,
                                                        const Capabilities& capabilities,
-                                                       const Wishes& wishes) {
-  return Choice(plan, test, capabilities, wishes).make();
+                                                       const Wishes& wishes,
+                                                       const Known& known) {
+  return Choice(plan, test, capabilities, wishes, known).make();
+}
+
+const std::string& wished_hand(const plan::Service& service, const Wishes& wishes) {
+  return service.inject == "auto" ? wishes.inject : service.inject;
 }
 
 Hand hand_named(const std::string& name) {

@@ -7,7 +7,9 @@
 //   deny of connect           the cgroup hooks; seccomp where the same service has other rules that
 //                             can hit connect, because rules of one call must be ordered by one
 //                             hand
-//   every other deny, delays  seccomp notification
+//   every other deny, delays  the shim with its gate, for programs linked dynamically that make
+//                             their calls through libc; seccomp notification for the others. One of
+//                             the two for all rules of a service that the hooks don't carry out
 //   partitions                the cgroup hooks, with resets for established connections; where they
 //                             are missing, `refuse` by seccomp on every service of the plan
 //
@@ -26,11 +28,14 @@
 
 #include <cstdint>
 #include <expected>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/refusal.h"
 #include "runner/inject/capabilities.h"
+#include "runner/inject/program.h"
 #include "runner/inject/rule_log.h"
 #include "spec/plan/plan.h"
 
@@ -41,8 +46,16 @@ struct Wishes {
   bool isolation = true;        // false: --no-isolation
 };
 
+// What is known of the services' programs.
+struct Known {
+  std::vector<Program> programs = {};  // by index in the plan; empty = nothing is known
+  // (Program::identity, keyword) of calls that escaped the shim before.
+  std::set<std::pair<std::string, std::string>> escaped = {};
+};
+
 struct ServiceHands {
   std::vector<uint16_t> supervised;  // native numbers, ascending; empty = no filter
+  bool shim = false;                 // the shim decides them, the supervisor what goes past it
   Hand connect = Hand::kNone;        // who decides about connect; kNone = nobody needs to
 };
 
@@ -60,7 +73,10 @@ struct Assignment {
 // Either every need of the test has its hand, or the reasons why some have none.
 [[nodiscard]] std::expected<Assignment, std::vector<Refusal>> choose(
     const plan::Plan& plan, size_t test, const Capabilities& capabilities,
-    const Wishes& wishes = {});
+    const Wishes& wishes = {}, const Known& known = {});
+
+// The hand that the spec or the command line names for a service, or "auto".
+[[nodiscard]] const std::string& wished_hand(const plan::Service& service, const Wishes& wishes);
 
 // The hand of that name ("seccomp"); kNone for "auto" and for no hand's name.
 [[nodiscard]] Hand hand_named(const std::string& name);

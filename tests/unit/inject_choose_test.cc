@@ -25,7 +25,7 @@ Capabilities everything() {
           .resets = yes,
           .seccomp = yes,
           .borrow = yes,
-          .shim = later,
+          .shim = yes,
           .override_return = later,
           .fmod_ret = later,
           .lsm = later,
@@ -139,7 +139,10 @@ TEST_CASE("what no hand can do is refused by name") {
       {"close", need(Kind::kDeny, 0, "close"), "auto", nullptr, "no-hand"},
       {"accept", need(Kind::kDeny, 0, "accept"), "auto", nullptr, "no-hand"},
       {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},
-      {"a hand that is not there", need(Kind::kDeny, 0, "write"), "shim", nullptr, "not-built"},
+      {"a hand that is not there", need(Kind::kDeny, 0, "write"), "override", nullptr, "not-built"},
+      {"no shim", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::shim, "no-hand"},
+      {"no gate", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::seccomp, "no-hand"},
+      {"no records", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::records, "no-hand"},
       {"a hand of later", need(Kind::kDelay, 0, "connect"), "wire", nullptr, "not-built"},
       {"a hand that can't", need(Kind::kDeny, 0, "write"), "cgroup", nullptr, "no-hand"},
       {"a hand that can't delay", need(Kind::kDelay, 0, "fsync"), "cgroup", nullptr, "no-hand"},
@@ -270,6 +273,52 @@ TEST_CASE("where the kernel hands can't cut, the supervisor does") {
     CHECK(chosen->needs[0] == Hand::kSeccomp);
     can.borrow = no("nor this");
     CHECK(choose(plan, 0, can).error().front().code == "no-hand");
+  }
+}
+
+TEST_CASE("the shim is taken where it decides most calls itself") {
+  struct ShimRow {
+    const char* what;
+    Program program;
+    const char* flag;     // --inject
+    const char* service;  // service(inject=)
+    plan::Need need;
+    Hand hand;  // kNone: refused
+  };
+  const Program plain{.identity = "id", .past_preload = {}, .past_libc = {}};
+  const Program fixed{.identity = "id", .past_preload = "is linked statically", .past_libc = {}};
+  const Program go{.identity = "id", .past_preload = {}, .past_libc = "is written in Go"};
+  const plan::Need write = need(Kind::kDeny, 0, "write"), dial = need(Kind::kDeny, 0, "connect"),
+                   unlink = need(Kind::kDeny, 0, "unlink"), any = need(Kind::kDeny, 0, "*");
+  const ShimRow rows[] = {
+      {"dynamic", plain, "auto", "auto", write, Hand::kShim},
+      {"delay", plain, "auto", "auto", need(Kind::kDelay, 0, "fsync"), Hand::kShim},
+      {"static", fixed, "auto", "auto", write, Hand::kSeccomp},
+      {"static, named", fixed, "shim", "auto", write, Hand::kNone},
+      {"static, named by the spec", fixed, "auto", "shim", write, Hand::kNone},
+      {"Go", go, "auto", "auto", write, Hand::kSeccomp},
+      {"Go, named", go, "shim", "auto", write, Hand::kShim},
+      {"the spec's word first", plain, "shim", "seccomp", write, Hand::kSeccomp},
+      {"named seccomp", plain, "seccomp", "auto", write, Hand::kSeccomp},
+      {"named seccomp, connect", plain, "seccomp", "auto", dial, Hand::kSeccomp},
+      {"connect is the hooks'", plain, "auto", "auto", dial, Hand::kCgroup},
+      {"connect, named", plain, "shim", "auto", dial, Hand::kShim},
+      {"anything", plain, "auto", "auto", any, Hand::kSeccomp},
+      {"escaped before", plain, "auto", "auto", unlink, Hand::kSeccomp},
+      {"escaped before, named", plain, "shim", "auto", unlink, Hand::kShim},
+  };
+  for (const ShimRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.services[0].inject = row.service;
+    plan.tests[0].needs = {row.need};
+    const Known known{.programs = {row.program, row.program},
+                      .escaped = {{"id", "unlink"}, {"other", "write"}}};
+    const auto chosen = choose(plan, 0, everything(), {.inject = row.flag}, known);
+    CHECK(chosen.has_value() == (row.hand != Hand::kNone));
+    if (!chosen) continue;
+    CHECK(chosen->needs[0] == row.hand);
+    CHECK(chosen->services[0].shim == (row.hand == Hand::kShim));
   }
 }
 
