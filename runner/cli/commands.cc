@@ -65,6 +65,7 @@ int run(const Options& options) {
     case Command::kRun: return run_command(options);
     case Command::kCompile: return compile_command(options);
     case Command::kCheck: return check_command(options);
+    case Command::kDoctor: return doctor_command(options);
   }
   return 1;
 }

@@ -10,12 +10,14 @@ namespace fbx::cli {
 
 namespace {
 
-constexpr const char* kLaterCommands[] = {"plan", "generate", "doctor", "trace", "report", "replay"};
-constexpr const char* kLaterFlags[] = {"--inject", "--observe", "--shard", "--junit", "--trace"};
+constexpr const char* kLaterCommands[] = {"plan", "generate", "trace", "report", "replay"};
+constexpr const char* kLaterFlags[] = {"--observe", "--shard", "--junit", "--trace"};
+
+constexpr const char* kHands[] = {"auto", "override", "fmod_ret", "lsm", "cgroup",
+                                  "shim", "seccomp",  "wire"};
 
 struct Later {
   std::vector<std::string> flags;
-  bool no_isolation = false;
 };
 
 std::string check_duration(const std::string& text) {
@@ -40,8 +42,12 @@ void add_run(CLI::App& app, Options& out, std::string& timeout, Later& later) {
   run->add_flag("--strict", out.strict, "a test that asserts nothing is inconclusive");
   run->add_flag("--keep", out.keep, "keep the files of each test");
   run->add_option("--json", out.json, "write the results to a file, or to standard output with -");
+  run->add_option("--inject", out.inject, "the hand that carries out faults, and no other")
+      ->check(CLI::IsMember(std::vector<std::string>(std::begin(kHands), std::end(kHands))));
+  run->add_flag_callback(
+      "--no-isolation", [&out] { out.isolation = false; },
+      "allow tests in the host's network and /tmp, where nothing better can be had");
   for (const char* flag : kLaterFlags) run->add_option(flag, later.flags, "not there yet")->group("");
-  run->add_flag("--no-isolation", later.no_isolation, "not there yet")->group("");
   run->callback([&out] { out.command = Command::kRun; });
 }
 
@@ -54,6 +60,9 @@ void add_others(CLI::App& app, Options& out) {
   check->add_option("input", out.inputs, "the spec (.star) or plan (.toml)")->required()->expected(1);
   check->add_flag("--json", out.json_flag, "diagnostics as JSON on standard output");
   check->callback([&out] { out.command = Command::kCheck; });
+  CLI::App* doctor = app.add_subcommand("doctor", "what can be seen and broken here, and why not");
+  doctor->add_flag("--json", out.json_flag, "as JSON on standard output");
+  doctor->callback([&out] { out.command = Command::kDoctor; });
 }
 
 // The options that a rerun of one test repeats.
@@ -61,6 +70,8 @@ std::vector<std::string> rerun_flags(const Options& options, const std::string& 
   std::vector<std::string> out;
   if (!timeout.empty()) out.push_back("--timeout " + timeout);
   if (options.strict) out.emplace_back("--strict");
+  if (options.inject != "auto") out.push_back("--inject " + options.inject);
+  if (!options.isolation) out.emplace_back("--no-isolation");
   return out;
 }
 
@@ -90,10 +101,9 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
     exit_code = app.exit(error) == 0 ? 0 : 1;
     return std::nullopt;
   }
-  if (!later.flags.empty() || later.no_isolation || out.jobs > 1) {
+  if (!later.flags.empty() || out.jobs > 1) {
     std::fprintf(stderr, "%s not there yet\n",
-                 out.jobs > 1 ? "-j above 1 is" : "--inject, --observe, --shard, --junit, --trace "
-                                                  "and --no-isolation are");
+                 out.jobs > 1 ? "-j above 1 is" : "--observe, --shard, --junit and --trace are");
     exit_code = 1;
     return std::nullopt;
   }

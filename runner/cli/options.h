@@ -12,7 +12,7 @@
 
 namespace fbx::cli {
 
-enum class Command : uint8_t { kRun, kCompile, kCheck };
+enum class Command : uint8_t { kRun, kCompile, kCheck, kDoctor };
 
 struct Options {
   Command command = Command::kRun;
@@ -25,7 +25,9 @@ struct Options {
   int64_t timeout_ns = 0;  // 0: not given
   bool fail_fast = false, strict = false, keep = false;
   std::string output;              // compile -o
-  bool json_flag = false;          // check --json
+  bool json_flag = false;          // check --json, doctor --json
+  std::string inject = "auto";     // --inject
+  bool isolation = true;           // false: --no-isolation
   std::string json;                // run --json FILE
   std::vector<std::string> flags;  // those that a rerun needs, as typed
 };

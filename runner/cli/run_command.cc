@@ -107,7 +107,8 @@ int run_command(const Options& options) {
   out.keep = options.keep;
   out.json = options.json;
   out.flags = options.flags;
-  return run::run(out, std::move(*plans));
+  out.wishes = {.inject = options.inject, .isolation = options.isolation};
+  return run::run(out, std::move(*plans), run::real_machine(out.wishes));
 }
 
 }  // namespace fbx::cli

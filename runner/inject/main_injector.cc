@@ -50,7 +50,7 @@ MainInjector::~MainInjector() { static_cast<void>(end_test()); }
 Status MainInjector::begin_test(const TestInject& test) {
   if (Status s = end_test(); !s) return s;
   test_ = test;
-  auto chosen = choose(*test.plan, test.test, parts_.capabilities);
+  auto chosen = choose(*test.plan, test.test, parts_.capabilities, parts_.wishes);
   if (!chosen) return fail(chosen.error().front().text());
   assignment_ = std::move(*chosen);
   std::map<uint64_t, int16_t> by_cgroup;

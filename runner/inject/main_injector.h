@@ -34,6 +34,7 @@ struct InjectorParts {
   uint32_t worker = 0;                         // below FBX_COUNTERS / FBX_COUNTERS_PER_WORKER
   observe::Observer* observer = nullptr;       // gives the kernel hands' decisions
   Capabilities capabilities;
+  Wishes wishes = {};
 };
 
 class MainInjector : public Injector {

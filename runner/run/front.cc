@@ -164,7 +164,7 @@ std::optional<report::TestOutcome> Front::decided_before(const plan::Plan& plan,
         std::visit([](const auto& why) { return report::reason_of(why); }, *trouble_);
     return outcome_for(plan.tests[test], reason);
   }
-  const auto assignment = inject::choose(plan, test, machine_.capabilities());
+  const auto assignment = inject::choose(plan, test, machine_.capabilities(), options_.wishes);
   if (assignment) return std::nullopt;
   return outcome_for(plan.tests[test], report::reason_of(assignment.error().front()));
 }

@@ -32,6 +32,7 @@ class Machine {
       const sandbox::WorkerContext& worker, observe::Observer& observer) = 0;
 };
 
-[[nodiscard]] std::unique_ptr<Machine> real_machine();
+// `wishes`: as choose() will be given them.
+[[nodiscard]] std::unique_ptr<Machine> real_machine(const inject::Wishes& wishes = {});
 
 }  // namespace fbx::run

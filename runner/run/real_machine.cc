@@ -11,6 +11,8 @@ namespace {
 
 class RealMachine : public Machine {
  public:
+  explicit RealMachine(const inject::Wishes& wishes) : wishes_(wishes) {}
+
   sandbox::Attempt<void> open(const sandbox::RunGroup& group) override {
     auto object = observe::BpfObject::open();
     if (!object) return std::unexpected(sandbox::Trouble(object.error()));
@@ -41,18 +43,22 @@ class RealMachine : public Machine {
     auto made = inject::MainInjector::create({.object = object_.get(),
                                               .worker = static_cast<uint32_t>(worker.index),
                                               .observer = &observer,
-                                              .capabilities = capabilities_});
+                                              .capabilities = capabilities_,
+                                              .wishes = wishes_});
     if (!made) return std::unexpected(made.error());
     return std::unique_ptr<inject::Injector>(std::move(*made));
   }
 
  private:
+  inject::Wishes wishes_;
   std::unique_ptr<observe::BpfObject> object_;
   inject::Capabilities capabilities_;
 };
 
 }  // namespace
 
-std::unique_ptr<Machine> real_machine() { return std::make_unique<RealMachine>(); }
+std::unique_ptr<Machine> real_machine(const inject::Wishes& wishes) {
+  return std::make_unique<RealMachine>(wishes);
+}
 
 }  // namespace fbx::run

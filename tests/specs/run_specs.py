@@ -89,6 +89,7 @@ class Machine:
             ["sudo", "-n", "true"], capture_output=True).returncode == 0
         self.places = {"root": {"root": ROOT, "build": build}}
         self.places["unprivileged"] = self.stage(build) if self.is_root else self.places["root"]
+        self.places["no_namespaces"] = self.places["unprivileged"]
 
     def stage(self, build):
         """A copy that an ordinary user can read, whatever folder the tree stands in."""
@@ -115,11 +116,15 @@ class Machine:
         if user == "root":
             kept = [f"{k}={v}" for k, v in env.items()]
             return [] if self.is_root else ["sudo", "-n", "env", *kept]
+        become = []
         if self.is_root:
             nobody = pwd.getpwnam("nobody")
-            return ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
-                    "--clear-groups"]
-        return []
+            become = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
+                      "--clear-groups"]
+        if user == "no_namespaces":
+            wrapper = self.places[user]["root"] / "tests/specs/without_user_namespaces.py"
+            become += [sys.executable, str(wrapper)]
+        return become
 
 
 class Attempt:
