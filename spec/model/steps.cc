@@ -111,7 +111,7 @@ Value http_step(Call& c) {
     separator = '&';
   }
   if (b.has(kJson)) {
-    auto encoded = starlark::json_encode(b.values[kJson]);
+    auto encoded = starlark::json_encode(c.heap(), b.values[kJson]);
     if (!encoded) return c.fail(std::move(encoded.error()));
     step.body = std::move(*encoded);
     if (!has_header(step.headers, "content-type")) {

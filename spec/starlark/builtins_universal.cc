@@ -300,7 +300,7 @@ Value len_(Call& c) {
     case Kind::dict:
     case Kind::set:
     case Kind::range:
-      return Value::small_int(static_cast<std::int64_t>(length(x)));
+      return c.heap().integer(static_cast<std::int64_t>(length(x)));
     case Kind::string_view:
       if (x.object()->flags <= ViewObject::elem_ords) {
         return Value::small_int(static_cast<std::int64_t>(length(as<ViewObject>(x)->string)));
@@ -396,6 +396,8 @@ Value range_(Call& c) {
     n[0] = 0;
   }
   if (n[2] == 0) return c.fail(Code::value, "range: step argument must not be zero");
+  __int128 span = static_cast<__int128>(n[1]) - n[0];
+  if (span / n[2] >= INT64_MAX) return c.fail(Code::overflow, "range: more than 2^63-2 elements");
   return c.heap().range(n[0], n[1], n[2]);
 }
 

@@ -5,8 +5,9 @@
 // may be read by any number of threads while it lives.
 //
 // Memory: `budget` bounds the bytes taken from the system. Small allocations always succeed and may
-// overdraw by a chunk; the VM polls `exhausted()` at calls and back edges. Anything that grows
-// asks first (try_bytes) and fails cleanly.
+// overdraw by a chunk; the VM polls `exhausted()` at calls, back edges and at the end. Anything that
+// grows asks first (try_bytes) and fails cleanly; tuple() and list(), which cannot fail, give an
+// empty one and exhaust the heap.
 #pragma once
 
 #include <cstddef>
@@ -96,6 +97,10 @@ class Heap {
   std::size_t used() const { return used_; }
   std::size_t budget() const { return budget_; }
   bool exhausted() const { return used_ > budget_; }
+  // Something was made smaller than it should be: the run must not end well.
+  void overdraw() {
+    if (!exhausted()) used_ = budget_ + 1;
+  }
   // May `bytes` more be taken?
   bool try_bytes(std::size_t bytes) const { return bytes <= budget_ && used_ <= budget_ - bytes; }
 

@@ -43,9 +43,10 @@ std::string json_quote(View s) {
 }
 
 struct Encoder {
-  std::string out, why;
-  std::size_t limit = std::size_t{256} << 20;
-  std::vector<const Object*> open;
+  Heap& heap;  // of what iterations make
+  Writer out;
+  std::string why = {};
+  std::vector<const Object*> open = {};
 
   bool fail(std::string message) {
     why = std::move(message);
@@ -58,7 +59,7 @@ struct Encoder {
     return true;
   }
   bool value(Value v) {
-    if (out.size() > limit) return fail("text too large");
+    if (out.full() || heap.exhausted()) return fail("text too large");
     switch (kind_of(v)) {
       case Kind::none: return add("null");
       case Kind::boolean: return add(v.is_true() ? "true" : "false");
@@ -66,7 +67,7 @@ struct Encoder {
       case Kind::floating:
         if (!std::isfinite(float_value(v))) return fail("cannot encode non-finite float " + float_text(float_value(v)));
         return add(float_text(float_value(v)));
-      case Kind::string: return add(json_quote(to_string_view(v)));
+      case Kind::string: return text(to_string_view(v));
       case Kind::dict: return dict(v);
       case Kind::structure:
       case Kind::module: return structure(v);
@@ -76,20 +77,23 @@ struct Encoder {
     return sequence(v);
   }
   bool add(View s) {
-    out += s;
+    out.add(s);
     return true;
+  }
+  bool text(View s) {
+    if (s.size() > out.room()) return fail("text too large");
+    return add(json_quote(s));
   }
   bool sequence(Value v) {
     if (!enter(v)) return false;
-    Heap scratch(16 << 20);
-    Iterate it(scratch, v);
+    Iterate it(heap, v);
     Value item;
-    out += '[';
+    out.add('[');
     for (std::size_t i = 0; it.next(item); ++i) {
-      if (i > 0) out += ',';
+      if (i > 0) out.add(',');
       if (!value(item)) return fail("at " + std::string(type_name(v)) + " index " + std::to_string(i) + ": " + why);
     }
-    out += ']';
+    out.add(']');
     open.pop_back();
     return true;
   }
@@ -112,16 +116,17 @@ struct Encoder {
     return members(items, "in field .");
   }
   bool members(const std::vector<std::pair<View, Value>>& items, View where) {
-    out += '{';
+    out.add('{');
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out += ',';
-      out += json_quote(items[i].first) + ":";
+      if (i > 0) out.add(',');
+      if (!text(items[i].first)) return false;
+      out.add(':');
       if (!value(items[i].second)) {
         bool quoted = where.ends_with(' ');
         return fail(std::string(where) + (quoted ? json_quote(items[i].first) : std::string(items[i].first)) + ": " + why);
       }
     }
-    out += '}';
+    out.add('}');
     open.pop_back();
     return true;
   }
@@ -151,6 +156,7 @@ struct Decoder {
     skip();
     if (at >= all.size()) return fail("unexpected end of file");
     if (depth > 1000) return fail("nested too deeply");
+    if (heap.exhausted()) return fail("out of memory");
     View rest = all.substr(at);
     if (rest[0] == '"') {
       std::string s;
@@ -224,7 +230,7 @@ struct Decoder {
       }
       encode(static_cast<std::int32_t>(x), out);
     }
-    if (at >= all.size()) {
+    if (at >= all.size() || all[at] != '"') {
       at = start;
       return fail("unclosed string literal"), false;
     }
@@ -295,29 +301,35 @@ struct Decoder {
   }
 };
 
-// Lays out valid JSON; false: it is not valid.
-bool indented(View s, View prefix, View indent, std::string& out, std::string& why) {
-  Heap scratch(256 << 20);
-  Decoder check{scratch, s};
-  if (!check.value().valid()) return why = check.why, false;
+// The text after the value, if it is one.
+Value whole(Decoder& d) {
+  Value v = d.value();
+  d.skip();
+  return v.valid() && d.at < d.all.size()
+             ? d.fail("unexpected character " + d.here() + " after value")
+             : v;
+}
+
+// Lays out JSON that is known to be valid.
+void lay_out(View s, View prefix, View indent, Writer& out) {
   int depth = 0;
   auto newline = [&] {
-    out += '\n';
-    out += prefix;
-    for (int i = 0; i < depth; ++i) out += indent;
+    out.add('\n');
+    out.add(prefix);
+    for (int i = 0; i < depth; ++i) out.add(indent);
   };
-  for (std::size_t i = 0; i < s.size(); ++i) {
+  for (std::size_t i = 0; i < s.size() && !out.full(); ++i) {
     char c = s[i];
     if (c == '"') {
       std::size_t end = i + 1;
       while (s[end] != '"') end += s[end] == '\\' ? 2 : 1;
-      out += s.substr(i, end - i + 1);
+      out.add(s.substr(i, end - i + 1));
       i = end;
     } else if (c == '{' || c == '[') {
-      out += c;
+      out.add(c);
       std::size_t next = s.find_first_not_of(" \t\r\n", i + 1);
       if (s[next] == '}' || s[next] == ']') {
-        out += s[next];
+        out.add(s[next]);
         i = next;
       } else {
         ++depth;
@@ -326,46 +338,61 @@ bool indented(View s, View prefix, View indent, std::string& out, std::string& w
     } else if (c == '}' || c == ']') {
       --depth;
       newline();
-      out += c;
+      out.add(c);
     } else if (c == ',') {
-      out += c;
+      out.add(c);
       newline();
     } else if (c == ':') {
-      out += ": ";
+      out.add(": ");
     } else if (c != ' ' && c != '\t' && c != '\n' && c != '\r') {
-      out += c;
+      out.add(c);
     }
   }
-  return true;
+}
+
+// Text is made outside of the heap, within what is left of its budget.
+std::size_t room(const Heap& heap) {
+  std::size_t left = heap.exhausted() ? 0 : heap.budget() - heap.used();
+  return std::min(kMaxString, left / 2);
+}
+
+Value finished(Call& c, const Writer& w) {
+  if (w.full()) return c.fail(Code::memory, std::string(c.name()) + ": text too large");
+  if (!c.need_bytes(w.text().size()) || !c.charge(w.text().size() / 8)) return c.failed();
+  return c.heap().string(w.text());
+}
+
+bool encoded(Call& c, Value x, Encoder& e) {
+  if (e.value(x)) return true;
+  Code code = e.out.full() || c.heap().exhausted() ? Code::memory : Code::value;
+  c.fail(code, std::string(c.name()) + ": " + e.why);
+  return false;
 }
 
 Value encode_(Call& c) {
   static constexpr Param kParams[] = {{.name = "x", .positional_only = true}};
   Value x;
-  if (!c.unpack(kParams, {&x, 1})) return c.failed();
-  auto text = json_encode(x);
-  if (!text) return c.fail(Code::value, "json.encode: " + text.error().message);
-  if (!c.need_bytes(text->size())) return c.failed();
-  return c.heap().string(*text);
+  Encoder e{c.heap(), Writer(room(c.heap()))};
+  return c.unpack(kParams, {&x, 1}) && encoded(c, x, e) ? finished(c, e.out) : c.failed();
 }
 
 Value decode_(Call& c) {
   static constexpr Param kParams[] = {{.name = "x", .want = kString, .positional_only = true},
                                       {"default", kAny, Param::optional}};
   Value a[2];
-  if (!c.unpack(kParams, a) || !c.need_bytes(length(a[0]) * 8)) return c.failed();
+  if (!c.unpack(kParams, a) || !c.need_bytes(length(a[0]) * 8) || !c.charge(length(a[0]) / 8)) {
+    return c.failed();
+  }
   auto v = json_decode(c.heap(), to_string_view(a[0]));
   if (v) return *v;
+  if (c.heap().exhausted()) return c.fail(Code::memory, "json.decode: " + v.error().message);
   return a[1].valid() ? a[1] : c.fail(Code::value, "json.decode: " + v.error().message);
 }
 
 Value indent_text(Call& c, View s, Value prefix, Value indent) {
-  std::string out, why;
-  if (!indented(s, prefix.valid() ? to_string_view(prefix) : "", indent.valid() ? to_string_view(indent) : "\t", out, why)) {
-    return c.fail(Code::value, std::string(c.name()) + ": invalid character: " + why);
-  }
-  if (!c.need_bytes(out.size())) return c.failed();
-  return c.heap().string(out);
+  Writer w(room(c.heap()));
+  lay_out(s, prefix.valid() ? to_string_view(prefix) : "", indent.valid() ? to_string_view(indent) : "\t", w);
+  return finished(c, w);
 }
 
 constexpr Param kPrefix = {"prefix", kString, Param::keyword_only};
@@ -374,17 +401,23 @@ constexpr Param kIndent = {"indent", kString, Param::keyword_only};
 Value indent_(Call& c) {
   static constexpr Param kParams[] = {{"str", kString}, kPrefix, kIndent};
   Value a[3];
-  if (!c.unpack(kParams, a)) return c.failed();
+  if (!c.unpack(kParams, a) || !c.charge(length(a[0]) / 8)) return c.failed();
+  Heap scratch(room(c.heap()));  // of the values that nobody needs
+  Decoder check{scratch, to_string_view(a[0])};
+  if (!whole(check).valid()) {
+    return c.fail(scratch.exhausted() ? Code::memory : Code::value,
+                  "json.indent: invalid character: " + check.why);
+  }
   return indent_text(c, to_string_view(a[0]), a[1], a[2]);
 }
 
 Value encode_indent_(Call& c) {
   static constexpr Param kParams[] = {{.name = "x", .positional_only = true}, kPrefix, kIndent};
   Value a[3];
-  if (!c.unpack(kParams, a)) return c.failed();
-  auto text = json_encode(a[0]);
-  if (!text) return c.fail(Code::value, "json.encode_indent: " + text.error().message);
-  return indent_text(c, *text, a[1], a[2]);
+  Encoder e{c.heap(), Writer(room(c.heap()))};
+  if (!c.unpack(kParams, a) || !encoded(c, a[0], e)) return c.failed();
+  if (e.out.full()) return finished(c, e.out);
+  return indent_text(c, e.out.text(), a[1], a[2]);
 }
 
 constexpr Builtin kJsonFunctions[] = {{"json.decode", decode_}, {"json.encode", encode_},
@@ -399,17 +432,16 @@ Error value_error(std::string message) {
 
 }  // namespace
 
-std::expected<std::string, Error> json_encode(Value v) {
-  Encoder e;
+std::expected<std::string, Error> json_encode(Heap& heap, Value v) {
+  Encoder e{heap, Writer(room(heap))};
   if (!e.value(v)) return std::unexpected(value_error(e.why));
-  return std::move(e.out);
+  if (e.out.full()) return std::unexpected(value_error("text too large"));
+  return e.out.take();
 }
 
 std::expected<Value, Error> json_decode(Heap& heap, std::string_view text) {
   Decoder d{heap, text};
-  Value v = d.value();
-  d.skip();
-  if (v.valid() && d.at < text.size()) v = d.fail("unexpected character " + d.here() + " after value");
+  Value v = whole(d);
   if (!v.valid()) return std::unexpected(value_error(d.why));
   return v;
 }

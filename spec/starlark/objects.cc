@@ -189,7 +189,10 @@ Value new_tuple(Heap& heap, std::size_t size) {
 
 Value Heap::tuple(std::span<const Value> items) {
   Value v = new_tuple(*this, items.size());
-  if (!v.valid()) return new_tuple(*this, 0);  // beyond the budget: the VM notices
+  if (!v.valid()) {
+    overdraw();
+    return new_tuple(*this, 0);
+  }
   std::copy(items.begin(), items.end(), as<TupleObject>(v)->items());
   return v;
 }
@@ -218,7 +221,10 @@ Value new_list(Heap& heap, std::size_t capacity) {
 
 Value Heap::list(std::span<const Value> items) {
   Value v = new_list(*this, items.size());
-  if (!v.valid()) return new_list(*this, 0);
+  if (!v.valid()) {
+    overdraw();
+    return new_list(*this, 0);
+  }
   if (!items.empty()) std::copy(items.begin(), items.end(), as<ListObject>(v)->items);
   as<ListObject>(v)->size = static_cast<std::uint32_t>(items.size());
   return v;

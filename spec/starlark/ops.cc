@@ -346,8 +346,11 @@ Value compare(Call& c, Op op, Value a, Value b) {
   auto order = starlark::compare(a, b);
   if (!order) {
     if (order.error().code != Code::type) return c.fail(order.error());
+    // It names the values that have no order, which may lie inside of a and b.
+    std::string text = order.error().message;
     std::string_view sign = op == Op::lt ? "<" : op == Op::le ? "<=" : op == Op::gt ? ">" : ">=";
-    return c.fail(Code::type, type(a) + " " + std::string(sign) + " " + type(b) + " not implemented");
+    if (std::size_t at = text.find(" < "); at != std::string::npos) text.replace(at + 1, 1, sign);
+    return c.fail(Code::type, std::move(text));
   }
   switch (op) {
     case Op::lt: return Value::boolean(*order < 0);

@@ -32,7 +32,8 @@ void Parser::error(Pos where, Code code, std::string message, std::string hint) 
 void Parser::unexpected(std::string wanted) {
   std::string got = token_text(token_.kind);
   if (token_.kind == Tok::illegal) got += " '" + std::string(token_.text) + "'";
-  error(token_.pos, Code::unexpected, "got " + got + ", want " + wanted);
+  error(token_.pos, Code::unexpected,
+        token_.unopened ? "unexpected " + got : "got " + got + ", want " + wanted);
 }
 
 void Parser::advance() {

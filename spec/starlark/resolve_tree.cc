@@ -4,6 +4,8 @@
 #include <unordered_set>
 
 #include "spec/starlark/resolve.h"
+#include "spec/starlark/scan.h"
+#include "spec/starlark/values.h"
 
 namespace starlark::ast {
 namespace {
@@ -149,6 +151,11 @@ void Resolver::load_stmt(Load* s) {
     } else if (n.from[0] == '_') {
       error(n.from_pos, Code::misplaced,
             "load: names with leading underscores are not exported: " + std::string(n.from));
+    }
+    for (std::string_view name : {n.from, n.to->name}) {
+      if (name.empty() || is_identifier(name)) continue;
+      error(n.from_pos, Code::misplaced, "load: not an identifier: " + quote_string(name));
+      break;
     }
     bind_loaded(n.to);
   }

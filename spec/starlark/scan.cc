@@ -95,6 +95,16 @@ std::string token_text(Tok t) {
   return t >= Tok::kw_and ? spelling : "'" + spelling + "'";
 }
 
+bool is_identifier(std::string_view s) {
+  if (s.empty() || digit(s[0]) || keyword(s) != Tok::identifier) return false;
+  while (!s.empty()) {
+    std::int32_t c;
+    if (!decode_strict(s, c)) return false;
+    if (c != '_' && !is_letter(c) && !is_digit(c)) return false;
+  }
+  return true;
+}
+
 Scanner::Scanner(std::string_view file, std::string_view source, Arena& arena,
                  std::vector<Diagnostic>& diagnostics)
     : file_(file), arena_(arena), diagnostics_(diagnostics), at_(source.data()),
@@ -286,6 +296,11 @@ Token Scanner::scan_identifier() {
   return t;
 }
 
+// What belongs to a malformed number, so that it is complained about once.
+void Scanner::skip_word() {
+  while (!end() && (ident_start(peek()) || digit(peek()))) advance();
+}
+
 Token Scanner::finish_int(std::string_view digits, int base, Token t) {
   t.kind = Tok::integer;
   auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), t.integer, base);
@@ -307,7 +322,10 @@ Token Scanner::scan_radix(int base, const char* what) {
   advance();
   const char* start = at_;
   while (digit_value(peek()) < base) advance();
-  if (at_ == start) error(t.pos, Code::literal, std::string("invalid ") + what + " literal");
+  if (at_ == start) {
+    error(t.pos, Code::literal, std::string("invalid ") + what + " literal");
+    skip_word();
+  }
   return finish_int({start, static_cast<std::size_t>(at_ - start)}, base, t);
 }
 
@@ -326,7 +344,11 @@ Token Scanner::scan_number() {
   if (peek() == 'e' || peek() == 'E') {
     std::size_t sign = peek(1) == '+' || peek(1) == '-' ? 1 : 0;
     exponent = digit(peek(1 + sign));
-    if (!exponent) error(t.pos, Code::literal, "invalid float literal");
+    if (!exponent) {
+      error(t.pos, Code::literal, "invalid float literal");
+      skip_word();
+      return t;
+    }
   }
   if (fraction || exponent) return scan_float(start, t);
   std::string_view digits(start, static_cast<std::size_t>(at_ - start));
@@ -353,7 +375,7 @@ Token Scanner::scan_float(const char* start, Token t) {
       while (digit(peek())) advance();
     } else {
       error(t.pos, Code::literal, "invalid float literal");
-      advance();
+      skip_word();
     }
   }
   std::string_view text(start, static_cast<std::size_t>(at_ - start));
@@ -379,11 +401,8 @@ Token Scanner::scan_operator() {
   for (std::size_t i = 0; i < best; ++i) advance();
   if (t.kind == Tok::lparen || t.kind == Tok::lbrack || t.kind == Tok::lbrace) ++depth_;
   if (t.kind == Tok::rparen || t.kind == Tok::rbrack || t.kind == Tok::rbrace) {
-    if (depth_ == 0) {
-      error(t.pos, Code::unexpected, "unexpected " + token_text(t.kind));
-      return next();
-    }
-    --depth_;
+    t.unopened = depth_ == 0;
+    if (!t.unopened) --depth_;
   }
   return t;
 }

@@ -19,7 +19,11 @@ struct Token {
   std::int64_t integer = 0;    // integer, when !big
   bool big = false;
   double floating = 0;
+  bool unopened = false;       // a closing bracket without an opening one
 };
+
+// Could this be the name of a variable?
+bool is_identifier(std::string_view s);
 
 class Scanner {
  public:
@@ -45,6 +49,7 @@ class Scanner {
   Token scan_radix(int base, const char* what);
   Token finish_int(std::string_view digits, int base, Token t);
   Token scan_float(const char* start, Token t);
+  void skip_word();
   Token scan_string(bool raw, bool bytes, Pos start);
   bool scan_escape(std::string& out, bool bytes, Pos start);
   bool hex_escape(std::string& out, int digits, bool bytes, Pos start);

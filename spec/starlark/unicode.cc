@@ -132,8 +132,9 @@ bool is_printable(std::int32_t c) {
   }
 }
 
-std::int32_t to_upper(std::int32_t c) { return utf8proc_toupper(c); }
+// Unicode gives "ß" no capital of one letter; utf8proc takes "ẞ".
+std::int32_t to_upper(std::int32_t c) { return c == 0xDF ? c : utf8proc_toupper(c); }
 std::int32_t to_lower(std::int32_t c) { return utf8proc_tolower(c); }
-std::int32_t to_title(std::int32_t c) { return utf8proc_totitle(c); }
+std::int32_t to_title(std::int32_t c) { return c == 0xDF ? c : utf8proc_totitle(c); }
 
 }  // namespace starlark

@@ -40,6 +40,7 @@ class Writer {
   void repr(Value v);  // nested values; cycles are written […] and {…}
   void str(Value v);
   bool full() const { return full_; }
+  std::size_t room() const { return full_ ? 0 : limit_ - text_.size(); }
   const std::string& text() const { return text_; }
   std::string take() { return std::move(text_); }
 
@@ -59,9 +60,9 @@ std::string quote_string(std::string_view s, bool bytes = false);
 // Shortest text that reads back as the same float, as str() of a float has it ("1.0", "+inf", "nan").
 std::string float_text(double d);
 
-// JSON, deterministic (dict keys sorted as json.encode does). Decoding gives mutable values of
-// `heap`; errors have Code::value.
-std::expected<std::string, Error> json_encode(Value v);
+// JSON, deterministic (dict keys sorted as json.encode does), within the budget of `heap`. Decoding
+// gives mutable values of `heap`; errors have Code::value.
+std::expected<std::string, Error> json_encode(Heap& heap, Value v);
 std::expected<Value, Error> json_decode(Heap& heap, std::string_view text);
 
 }  // namespace starlark

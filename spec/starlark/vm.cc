@@ -224,7 +224,12 @@ Fiber::State Machine::run() {
       }
       case Pending::none: break;
     }
-    if (s.frames.empty()) return Fiber::State::done;
+    if (s.frames.empty()) {
+      if (!heap.exhausted()) return Fiber::State::done;
+      // What was made beyond the budget may not be whole (Heap::list).
+      fail(Code::memory, "out of memory: the memory budget is used up");
+      continue;
+    }
     if (s.frames.back().code == nullptr) {
       // A native frame on top without anything pending has asked for nothing: cannot happen.
       fail(Code::host, "a continuation asked for nothing");
