@@ -1,6 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Runs one tier of the tests of build/ (scripts/test explains the tiers) and adds up the counts."""
+"""Runs one tier of the tests (scripts/test explains the tiers) and adds up the counts.
+
+    tests/run_tier.py default|ci|full [--build build-asan]
+
+A build with sanitizers writes its reports to files, because what they are about may happen in a
+process whose output nobody sees (a keeper, a guard); a report is a failure, whatever its test said.
+"""
+import argparse
 import json
 import os
 import pathlib
@@ -12,12 +19,12 @@ import time
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-BUILD = ROOT / "build"
 TIERS = ("default", "ci", "full")
 
 
 class Counts:
-    def __init__(self):
+    def __init__(self, build):
+        self.build = build
         self.ran = self.passed = self.failed = self.refused = 0
         self.could_not = {}  # name -> why
 
@@ -27,7 +34,7 @@ def ctest(counts, tier, extra, prefix=()):
     labels = "|".join(TIERS[:TIERS.index(tier) + 1])
     with tempfile.TemporaryDirectory(prefix="fbx-test-") as folder:
         report = pathlib.Path(folder) / "ctest.xml"
-        subprocess.run([*prefix, "ctest", "--test-dir", BUILD, "-j2", "--output-on-failure",
+        subprocess.run([*prefix, "ctest", "--test-dir", counts.build, "-j2", "--output-on-failure",
                         "-L", f"^({labels})$", *extra, "--output-junit", report], check=False)
         if not report.exists():
             sys.exit("ctest wrote no report: nothing is known about its tests")
@@ -43,8 +50,8 @@ def ctest(counts, tier, extra, prefix=()):
                 counts.failed += 1
 
 
-def root_tests(tier):
-    listing = subprocess.run(["ctest", "--test-dir", BUILD, "-L", "^root$", "-L",
+def root_tests(build, tier):
+    listing = subprocess.run(["ctest", "--test-dir", build, "-L", "^root$", "-L",
                               f"^({'|'.join(TIERS[:TIERS.index(tier) + 1])})$",
                               "--show-only=json-v1"], capture_output=True, check=True)
     return [test["name"] for test in json.loads(listing.stdout)["tests"]]
@@ -55,7 +62,7 @@ def all_ctests(counts, tier):
         ctest(counts, tier, [])
         return
     ctest(counts, tier, ["-LE", "^root$"])
-    names = root_tests(tier)
+    names = root_tests(counts.build, tier)
     if not names:
         return
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"]).returncode == 0:
@@ -68,7 +75,7 @@ def specs(counts, tier):
     with tempfile.TemporaryDirectory(prefix="fbx-test-") as folder:
         summary = pathlib.Path(folder) / "summary.json"
         subprocess.run([sys.executable, ROOT / "tests/specs/run_specs.py", "--tier", tier,
-                        "--summary", summary], check=False)
+                        "--build", counts.build, "--summary", summary], check=False)
         if not summary.exists():
             counts.ran += 1
             counts.failed += 1
@@ -81,13 +88,52 @@ def specs(counts, tier):
     counts.could_not.update(found["could_not"])
 
 
+def sanitizer_of(build):
+    """What FBX_SANITIZE was when `build` was configured; "" for none."""
+    for line in (build / "CMakeCache.txt").read_text().splitlines():
+        if line.startswith("FBX_SANITIZE:"):
+            return line.partition("=")[2]
+    return ""
+
+
+class Reports:
+    """Where the sanitizers of this build write, and what they wrote."""
+
+    def __init__(self, build):
+        self.folder = build / "sanitizer-reports"
+        self.on = sanitizer_of(build) != ""
+        if not self.on:
+            return
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
+        self.folder.chmod(0o777)
+        where = f"log_path={self.folder}/report:exitcode=86"
+        suppressions = ROOT / "cmake/tsan-suppressions.txt"
+        os.environ["ASAN_OPTIONS"] = f"{where}:detect_stack_use_after_return=1"
+        os.environ["UBSAN_OPTIONS"] = f"{where}:print_stacktrace=1"
+        os.environ["TSAN_OPTIONS"] = f"{where}:suppressions={suppressions}"
+
+    def count(self, counts):
+        """Each report is a failure; the first lines of each are shown."""
+        if not self.on:
+            return
+        for report in sorted(self.folder.iterdir()):
+            counts.failed += 1
+            shown = report.read_text(errors="replace").splitlines()[:12]
+            print(f"sanitizer report: {report}", *shown, sep="\n        ")
+
+
 def main():
-    tier = sys.argv[1] if len(sys.argv) == 2 and sys.argv[1] in TIERS else sys.exit(
-        "usage: run_tier.py default|ci|full")
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("tier", choices=TIERS)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build")
+    options = parser.parse_args()
+    tier, build = options.tier, options.build.resolve()
     began = time.monotonic()
-    counts = Counts()
+    counts, reports = Counts(build), Reports(build)
     all_ctests(counts, tier)
     specs(counts, tier)
+    reports.count(counts)
     why = ", ".join(sorted(set(counts.could_not.values())))
     print(f"tier {tier}: {time.monotonic() - began:.0f} s", flush=True)
     print(f"ran {counts.ran}, refused as expected {counts.refused}, "

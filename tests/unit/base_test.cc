@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/diagnostic.h"
+#include "base/result.h"
+
+using namespace fbx;
+
+TEST_CASE("the nearest name is what was meant, or nothing") {
+  const std::vector<std::string> names = {"write", "read", "fsync", "EIO", "mode", "ECONNREFUSED",
+                                          "happy_path", "close"};
+  struct Row {
+    const char *got, *meant;
+  };
+  constexpr Row kRows[] = {
+      {"wirte", "write"},  {"wrtie", "write"},     {"wrote", "write"},   {"writes", "write"},
+      {"EIOO", "EIO"},     {"mod", "mode"},        {"ECONREFUSED", "ECONNREFUSED"},
+      {"ECONNREFUESD", "ECONNREFUSED"},            {"hapy_path", "happy_path"},
+      {"fsycn", "fsync"},  {"write", "write"},     {"connect", ""},      {"x", ""},
+      {"", ""},            {"WRITE", ""},
+  };
+  for (const Row& row : kRows) {
+    CAPTURE(row.got);
+    CHECK(nearest_name(row.got, names) == row.meant);
+  }
+  CHECK(nearest_name("write", {}) == "");
+}
+
+TEST_CASE("a diagnostic says where, what, and what to do") {
+  Diagnostic d{.place = {"a.star", 3, 9}, .code = "x", .message = "no", .hint = "yes?"};
+  CHECK(d.text() == "a.star:3:9: no\n  hint: yes?");
+  CHECK(has_errors({d}));
+  d.severity = Severity::kWarning;
+  d.hint = "";
+  CHECK(d.text() == "a.star:3:9: warning: no");
+  CHECK(!has_errors({d}));
+  CHECK(Place{"a.star", 3, 0}.text() == "a.star:3");
+  CHECK(Place{"a.star", 0, 0}.text() == "a.star");
+  CHECK(Place{}.text() == "");
+}
+
+TEST_CASE("an error keeps what failed, why, and around what") {
+  Result<int> r = fail_errno("exec bin/order-svc", -ENOENT);
+  r = fail_in(std::move(r), "starting service orders");
+  r = fail_in(std::move(r), "test test_x");
+  CHECK(r.error().errnum == ENOENT);
+  CHECK(r.error().text() ==
+        "test test_x: starting service orders: exec bin/order-svc: No such file or directory");
+  CHECK(fail("so").error().text() == "so");
+}
+
+TEST_CASE("what is left until a deadline is rounded up, and bounded") {
+  const uint64_t now = now_ns();
+  CHECK(now > 0);
+  CHECK(poll_timeout_ms(now) == 0);
+  CHECK(poll_timeout_ms(0) == 0);
+  CHECK(poll_timeout_ms(now + 3'000'000'000'000) > 0);
+  CHECK(poll_timeout_ms(UINT64_MAX) == 3'600'000);
+  CHECK(poll_timeout_ms(now_ns() + 60'000'000'000) <= 60'000);
+}
