@@ -118,6 +118,8 @@ class NeedsFinder {
     const core::Function& f = *at.function;
     for (uint32_t i = 0; i < f.code.size(); ++i) {
       const core::Instr& instr = f.code[i];
+      // They read an iteration. What it goes over was looked at where it was opened.
+      if (instr.op == core::Op::next || instr.op == core::Op::end) continue;
       const bool call = instr.op == core::Op::call;
       const CallSite site = call ? knowledge_.call(at, i) : CallSite{};
       // A temporary that holds a built-in is looked at where it is read.
