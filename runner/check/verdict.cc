@@ -180,8 +180,8 @@ void add_escapes(const Facts& facts, Reasons& reasons) {
     const size_t more = entry.escapes.size() - 1;
     Reason reason = make_reason(
         Verdict::kInconclusive, "escape",
-        rule_text(*facts.plan, entry) + " should have decided " + entry.escapes.front() +
-            (more != 0 ? " (and " + std::to_string(more) + " more)" : "") + " and did not");
+        rule_text(*facts.plan, entry) + " was not enforced: " + entry.escapes.front() +
+            (more != 0 ? " (and " + std::to_string(more) + " more)" : ""));
     reason.place = entry.place;
     reasons.add(std::move(reason));
   }

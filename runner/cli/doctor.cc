@@ -36,7 +36,7 @@ constexpr Row kRows[] = {
     {"break", "shim", &Capabilities::shim, "deny and delay, of dynamically linked programs"},
     {"break", "seccomp", &Capabilities::seccomp, "deny and delay of any call"},
     {"break", "borrow", &Capabilities::borrow, "partitions without root: resets"},
-    {"break", "wire", &Capabilities::wire, "latency, loss, delays on sockets that do not block"},
+    {"break", "wire", &Capabilities::wire, "delay of connect and send on sockets that do not block"},
     {"isolate", "namespaces", &Capabilities::namespaces, "a network, /tmp and processes per test"},
     {"isolate", "overlay", &Capabilities::overlay, "the spec's folder as it was, after each test"},
     {"isolate", "cgroups", &Capabilities::cgroups, "a cgroup per service"},

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -193,6 +194,40 @@ CallSeen read_call(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
 
 std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid, const abi::Syscall& row) {
   return names_of(Held{call, tid, row});
+}
+
+Result<SendingWay> sending_way(const seccomp_data& call, pid_t tid, const abi::Syscall& row) {
+  const auto address_at = [tid](uint64_t at, uint64_t size) -> Result<std::optional<sockaddr_storage>> {
+    if (at == 0) return std::optional<sockaddr_storage>();
+    sockaddr_storage out{};
+    const std::vector<uint8_t> bytes = read_memory(tid, at, std::min<uint64_t>(size, sizeof out));
+    if (bytes.size() < sizeof out.ss_family) return fail("the address could not be read");
+    std::memcpy(&out, bytes.data(), bytes.size());
+    return std::optional(out);
+  };
+  SendingWay way;
+  way.dials = (row.families & FBX_F_CONNECT) != 0;
+  const bool sends = ((row.families | row.sometimes) & FBX_F_SEND) != 0;
+  if (!way.dials && !sends)
+    return fail("only what a socket sends can travel late; delay the send of its peer");
+  Result<std::optional<sockaddr_storage>> to = std::optional<sockaddr_storage>();
+  const int address = row.arg(FBX_ARG_SOCKADDR);
+  if (address >= 0) {
+    const auto at = static_cast<size_t>(address);
+    to = address_at(call.args[at], call.args[at + 1]);
+  } else if (row.name == "sendmsg") {
+    const std::vector<uint8_t> bytes = read_memory(tid, call.args[1], sizeof(msghdr));
+    msghdr message{};
+    if (bytes.size() < sizeof message) return fail("the message could not be read");
+    std::memcpy(&message, bytes.data(), sizeof message);
+    to = address_at(reinterpret_cast<uint64_t>(message.msg_name), message.msg_namelen);
+  } else if (row.name == "sendmmsg") {
+    return fail("sendmmsg may send to many");
+  }
+  if (!to) return std::unexpected(to.error());
+  if (way.dials && !*to) return fail("the address could not be read");
+  way.to = *to;
+  return way;
 }
 
 }  // namespace fbx::inject

@@ -7,12 +7,15 @@
 #pragma once
 
 #include <linux/seccomp.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "bpf/abi/rule.h"
 #include "bpf/abi/tables.h"
 #include "runner/inject/peer_finder.h"
@@ -33,6 +36,15 @@ struct CallSeen {
 
 [[nodiscard]] CallSeen read_call(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
                                  const Wanted& wanted, const PeerFinder& peers);
+
+// Where a call's packets go: what it dials, or the address that a datagram is sent to; unset for a
+// connected socket. Fails for calls that send nothing themselves.
+struct SendingWay {
+  bool dials = false;
+  std::optional<sockaddr_storage> to;
+};
+[[nodiscard]] Result<SendingWay> sending_way(const seccomp_data& call, pid_t tid,
+                                             const abi::Syscall& row);
 
 // The names alone, for the report of a call that a rule without path= hit.
 [[nodiscard]] std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid,

@@ -31,6 +31,7 @@ struct Decision {
   std::vector<uint32_t> near;
   uint8_t kind = 0;                // FBX_KIND_*
   bool cut_short = false;          // a held call that a lift woke
+  bool on_wire = false;            // its packets are delayed, not the call
   bool gone = false;               // the caller died before the answer reached it
   std::string path, peer;
   int16_t peer_service = -1;

@@ -173,7 +173,7 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
 
 void DecisionJoin::apply(Event& event, const Decision& d, const std::vector<JoinRule>& rules) {
   if (event.begin_ns == 0 || d.entered_ns < event.begin_ns) event.begin_ns = d.entered_ns;
-  if (d.delay_ns && d.rule >= 0) event.flags |= observe::kWasHeld;
+  if (d.delay_ns && d.rule >= 0 && !d.on_wire) event.flags |= observe::kWasHeld;
   const std::string text = decision_text(d);
   if (!text.empty()) event.decision = store_.intern(text);
   if (d.rule >= 0) {
@@ -195,7 +195,8 @@ void DecisionJoin::check_result(const Event& event, const Decision& d) {
     escapes_.push_back({rule, what + " returned " + std::to_string(event.ret) + ", and not " +
                                   errno_text(d.errnum)});
   const uint64_t due = d.entered_ns + d.delay_ns;
-  if (d.action == FBX_ACT_DELAY && !d.cut_short && event.end_ns + kClockSlackNs < due)
+  const bool call_was_held = d.action == FBX_ACT_DELAY && !d.cut_short && !d.on_wire;
+  if (call_was_held && event.end_ns + kClockSlackNs < due)
     escapes_.push_back({rule, what + " ended before its delay of " + duration(d.delay_ns)});
 }
 

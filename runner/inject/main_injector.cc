@@ -33,6 +33,14 @@ bool refuses(const RuleEntry& entry, int16_t one, int16_t other) {
          (has(entry.cut.b, one) && has(entry.cut.a, other));
 }
 
+// A delay of calls that send packets: what it finds on a socket that does not block is not held.
+bool may_need_wire(const CompiledRule& rule) {
+  return rule.abi.delay_ns != 0 && std::ranges::any_of(rule.calls, [](uint16_t nr) {
+    const abi::Syscall* row = abi::find_syscall(nr);
+    return row != nullptr && ((row->families | row->sometimes) & (FBX_F_CONNECT | FBX_F_SEND)) != 0;
+  });
+}
+
 }  // namespace
 
 Result<std::unique_ptr<MainInjector>> MainInjector::create(const InjectorParts& parts) {
@@ -129,6 +137,8 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     entries.push_back(std::move(entry));
     fresh.push_back({std::move(*compiled), batches_ + 1});
   }
+  if (std::ranges::any_of(fresh, [](const Rule& rule) { return may_need_wire(rule.compiled); }))
+    lay_wire();
   ++batches_;
   const size_t first = rules_.size();
   std::set<int16_t> services;
@@ -213,7 +223,34 @@ Status MainInjector::lift_rules(const std::vector<uint32_t>& rules) {
   for (int16_t service : services)
     if (Status published = publish(service); !published) s = std::move(published);
   supervisor_->wake(rules);
+  take_from_wire(rules);
   return s;
+}
+
+// At most once a test. What goes wrong is said by the first call that would have needed it.
+void MainInjector::lay_wire() {
+  if (wire_) return;
+  if (test_.plan->network == plan::Network::kHost) {
+    supervisor_->use_wire(fail("under network=\"host\" the network is not the test's own"));
+    return;
+  }
+  auto wire = Wire::create();
+  if (!wire) {
+    supervisor_->use_wire(std::unexpected(wire.error()));
+    return;
+  }
+  wire_ = std::move(*wire);
+  supervisor_->use_wire(wire_.get());
+}
+
+void MainInjector::take_from_wire(const std::vector<uint32_t>& rules) {
+  if (!wire_) return;
+  for (const Wire::Missed& missed : wire_->lift(rules)) add_escape(missed.rule, missed.what);
+  for (const uint32_t rule : rules) {
+    if (wire_->carried(rule) == 0) continue;
+    log_.rules[rule].hand = Hand::kWire;
+    for (const std::string& trouble : wire_->troubles()) add_escape(rule, trouble);
+  }
 }
 
 Status MainInjector::lift(model::ScopeId scope) {
@@ -430,6 +467,7 @@ Status MainInjector::end_test() {
     if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
   supervisor_->stop();
   supervisor_.reset();
+  wire_.reset();
   partitions_.reset();
   join_.reset();
   unix_names_.reset();

@@ -69,6 +69,8 @@ class MainInjector : public Injector {
   [[nodiscard]] std::vector<CompiledRule> active(int16_t service, Hand hand) const;
   Status publish(int16_t service);
   Status lift_rules(const std::vector<uint32_t>& rules);
+  void lay_wire();
+  void take_from_wire(const std::vector<uint32_t>& rules);
   void collect_kernel_decisions(std::vector<Decision>& out);
   void note(const Decision& decision);
   void check_cut(const Decision& decision);
@@ -89,6 +91,7 @@ class MainInjector : public Injector {
   std::unique_ptr<SocketList> sockets_;
   std::unique_ptr<PeerFinder> peers_;
   std::unique_ptr<UnixNames> unix_names_;
+  std::unique_ptr<Wire> wire_;  // from the first delay that may need it
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<DecisionJoin> join_;

@@ -3,12 +3,15 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <initializer_list>
 #include <iterator>
+#include <thread>
 
 #include "runner/inject/tcp_reset.h"
+#include "runner/inject/wire_device.h"
 #include "runner/observe/probe.h"
 #include "runner/sandbox/fd.h"
 
@@ -65,7 +68,7 @@ Capability no_unix_hooks() {
 void name_what_is_not_built(Capabilities& into) {
   into.shim = not_built("this fbx does not choose the shim yet");
   into.override_return = not_built("this fbx does not have it yet");
-  into.fmod_ret = into.lsm = into.wire = into.override_return;
+  into.fmod_ret = into.lsm = into.override_return;
 }
 
 }  // namespace
@@ -85,6 +88,22 @@ Capability probe_resets() {
   return cannot(reset.error().text(), "run it with sudo");
 }
 
+Capability probe_wire() {
+  Capability out;
+  // A thread may have a network namespace of its own.
+  std::thread([&out] {
+    if (unshare(CLONE_NEWNET) != 0) {
+      out = cannot("it needs a network of its own, and this user may not make one", "run it with sudo");
+      return;
+    }
+    auto device = WireDevice::create();
+    out = device ? can()
+                 : cannot(device.error().text(),
+                          "modprobe tun; in a container, --device /dev/net/tun");
+  }).join();
+  return out;
+}
+
 void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   auto has = [&](const char* program) {
     if (loaded.program_fd(program) >= 0) return can();
@@ -99,6 +118,7 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   into.sockets = has("sockets__list_tcp");
   into.resets = probe_resets();
   into.seccomp = probe_seccomp();
+  into.wire = cannot("it was not looked at: the first delay that needs it lays it");
   // Asked for only where the kernel hands can't cut.
   into.borrow = cannot("it was not looked at: the kernel hands cut");
 }
@@ -127,6 +147,7 @@ Capabilities probe_machine() {
   out.resets = probe_resets();
   out.seccomp = probe_seccomp();
   out.borrow = probe_borrow();
+  out.wire = probe_wire();
   return out;
 }
 

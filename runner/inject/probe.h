@@ -2,7 +2,7 @@
 //
 // What this machine can do, found by doing it and never by asking for a version.
 //
-// Thread rule: the probes fork; the caller may have threads.
+// Thread rule: the probes fork; the caller may have threads; probe_wire() makes one.
 #pragma once
 
 #include "runner/inject/capabilities.h"
@@ -20,6 +20,9 @@ void enable_hands(observe::BpfObject& object);
 // A child's connection over loopback is disconnected through a copy of its socket; the other end
 // must see a reset.
 [[nodiscard]] Capability probe_borrow();
+
+// A wire is laid in a network namespace of its own.
+[[nodiscard]] Capability probe_wire();
 
 // A child makes namespaces as a test's guard does (as an ordinary user: inside a user namespace)
 // and mounts in them. Fills namespaces, overlay, ground, any_user and user.

@@ -21,6 +21,7 @@
 
 #include "base/clock.h"
 #include "bpf/abi/decide.h"
+#include "runner/inject/task_view.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
 #define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
@@ -297,15 +298,42 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
     if (!names.empty()) out.path = names.front();
   }
   if (d.delay_ns && d.action != FBX_ACT_ALLOW && freezes_its_loop(*row, key)) {
-    out.escape =
-        "delaying a " + std::string(row->name) +
-        " on a non-blocking socket would freeze its caller's event loop, and this fbx has " +
-        "no wire to carry the delay";
-    out.action = FBX_ACT_NONE;
-    out.delay_ns = 0;
+    const Status carried = put_on_wire(call, *row, out);
+    out.on_wire = carried.has_value();
+    if (!carried) {
+      out.escape = "holding a " + std::string(row->name) +
+                   " on a non-blocking socket would freeze its caller's event loop, and the wire "
+                   "can't carry it: " + carried.error().text();
+      out.action = FBX_ACT_NONE;
+      out.delay_ns = 0;
+    }
   }
-  if (out.delay_ns && out.action != FBX_ACT_ALLOW) return hold(call, std::move(out));
+  if (out.delay_ns && out.action != FBX_ACT_ALLOW && !out.on_wire) return hold(call, std::move(out));
   answer(call.listener, call.notif->id, std::move(out));
+}
+
+void Supervisor::use_wire(Result<Wire*> wire) {
+  const std::lock_guard lock(mutex_);
+  wire_ = std::move(wire);
+}
+
+Status Supervisor::put_on_wire(const Call& call, const abi::Syscall& row,
+                               const Decision& decision) {
+  if (decision.action != FBX_ACT_DELAY) return fail("it carries packets, and a denied call has none");
+  const seccomp_data& data = call.notif->data;
+  const auto tid = static_cast<pid_t>(call.notif->pid);
+  const auto way = sending_way(data, tid, row);
+  if (!way) return std::unexpected(way.error());
+  if (!wire_) return std::unexpected(wire_.error());
+  const sandbox::Fd socket =
+      descriptor_copy(tid, static_cast<int>(data.args[static_cast<size_t>(row.arg(FBX_ARG_FD))]));
+  uint64_t id = call.notif->id;
+  if (!socket || ioctl(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
+    return fail("the caller's socket could not be reached");
+  const auto rule = static_cast<uint32_t>(decision.rule);
+  const sockaddr_storage* to = way->to ? &*way->to : nullptr;
+  if (way->dials) return (*wire_)->carry_connect(socket.get(), *to, rule, decision.delay_ns);
+  return (*wire_)->carry_send(socket.get(), to, rule, decision.delay_ns);
 }
 
 // Calls that rules can't be applied to because they say nothing about what will be done, or say it

@@ -32,6 +32,7 @@
 #include "runner/inject/active_set.h"
 #include "runner/inject/decision.h"
 #include "runner/inject/peer_finder.h"
+#include "runner/inject/wire.h"
 #include "runner/sandbox/fd.h"
 
 struct seccomp_notif;
@@ -55,6 +56,9 @@ class Supervisor {
   Status adopt(int16_t service, int listener);
   // A null set: every call passes.
   void publish(int16_t service, std::shared_ptr<const ActiveSet> set);
+  // What carries delays of connect and send on sockets that don't block (it must outlive stop()),
+  // or why there is none. Before the first rule with such a delay is published.
+  void use_wire(Result<Wire*> wire);
   // Lets calls go that these rules (indexes in the log) hold.
   void wake(const std::vector<uint32_t>& rules);
 
@@ -107,6 +111,7 @@ class Supervisor {
                     std::unique_lock<std::mutex>& lock);
   void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
   bool note_bypass(const Call& call, ServiceState& state);
+  Status put_on_wire(const Call& call, const abi::Syscall& row, const Decision& decision);
   void pass(const Call& call, bool rules_active);
   void hold(const Call& call, Decision decision);
   void answer(int listener, uint64_t id, Decision decision);
@@ -129,6 +134,7 @@ class Supervisor {
   std::vector<Passed> passed_;
   std::unordered_map<uint32_t, Passed> idle_;  // by tid: the last one while no rule was active
   std::vector<std::string> troubles_;
+  Result<Wire*> wire_ = fail("no wire was asked for");
   uint64_t next_id_ = 1;
   std::vector<uint8_t> response_buffer_;
 };

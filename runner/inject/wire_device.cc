@@ -152,8 +152,12 @@ Result<sandbox::Fd> open_tun(unsigned& index) {
   // Addresses of its own would be taken as the sender's.
   static_cast<void>(
       write_setting(std::string("/proc/sys/net/ipv6/conf/") + kDevice + "/addr_gen_mode", "1"));
-  request.ifr_flags = IFF_UP;
-  if (::ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) return fail_errno("raising the wire");
+  for (const char* name : {"lo", kDevice}) {  // lo is up already in a test's network
+    std::strcpy(request.ifr_name, name);
+    request.ifr_flags = IFF_UP;
+    if (::ioctl(any.get(), SIOCSIFFLAGS, &request) != 0)
+      return fail_errno(std::string("raising ") + name);
+  }
   index = ::if_nametoindex(kDevice);
   return tun;
 }
