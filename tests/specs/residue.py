@@ -18,13 +18,13 @@ ALLOWED_S = 1.0  # how long what is on its way out may take
 def processes(build):
     """pid -> program, of those below `build`."""
     found = {}
-    for exe in pathlib.Path("/proc").glob("[0-9]*/exe"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            program = os.readlink(exe)
+            program = os.readlink(f"/proc/{pid}/exe")
         except OSError:
             continue  # a kernel thread, or gone
         if program.startswith(str(build) + "/"):
-            found[int(exe.parent.name)] = program
+            found[int(pid)] = program
     return found
 
 
@@ -53,12 +53,21 @@ def cgroups(build):
 def held_by_strangers(build):
     """Numbers of the BPF programs that a live process of somebody else has open."""
     held = set()
-    for info in pathlib.Path("/proc").glob("[0-9]*/fdinfo/*"):
+    for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
-            if not is_strangers(info.parts[2], build):
-                continue
-            words = info.read_text().split()
-        except OSError:
+            if is_strangers(pid, build):
+                held |= programs_of(pid)
+        except OSError:  # it ended meanwhile
+            continue
+    return held
+
+
+def programs_of(pid):
+    held = set()
+    for info in os.scandir(f"/proc/{pid}/fdinfo"):
+        try:
+            words = pathlib.Path(info.path).read_text().split()
+        except OSError:  # closed meanwhile
             continue
         if "prog_id:" in words:
             held.add(int(words[words.index("prog_id:") + 1]))
