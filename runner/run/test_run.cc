@@ -170,10 +170,7 @@ Status TestRun::start_services() {
       .while_waiting = [this] { static_cast<void>(context_.observer->pump()); },
       .stop_fd = context_.worker->stop_fd,
   });
-  std::vector<std::string> leaves;
-  const std::string group = context_.worker->group->path() + "/" + sandbox_->group().name() + "/";
-  for (size_t i = 0; i < plan_.services.size(); ++i) leaves.push_back(group + sandbox_->leaf(i).name());
-  steps_ = std::make_unique<step::StepClient>(plan_, step::owner_check(std::move(leaves)),
+  steps_ = std::make_unique<step::StepClient>(plan_, service::owners_of(*sandbox_, plan_.services.size()),
                                               deadline_.fd());
   if (const int ring = context_.observer->poll_fd(); ring >= 0) {
     steps_->meanwhile(ring, [this] { static_cast<void>(context_.observer->pump()); });

@@ -132,7 +132,19 @@ Result<Cgroup> Cgroup::open(int parent_fd, const std::string& name) {
   return cgroup;
 }
 
+Cgroup Cgroup::by_descent(std::string name) {
+  Cgroup group;
+  group.descent_ = Descent::make();
+  group.id_ = group.descent_->id();
+  group.name_ = std::move(name);
+  return group;
+}
+
 Status Cgroup::kill() const {
+  if (descent_) {
+    descent_->kill();
+    return {};
+  }
   const Fd fd(::openat(fd_.get(), "cgroup.kill", O_WRONLY | O_CLOEXEC));
   if (!fd && errno == ENOENT && ::faccessat(fd_.get(), "cgroup.procs", F_OK, 0) != 0)
     return {};  // the directory itself is gone
@@ -143,6 +155,7 @@ Status Cgroup::kill() const {
 }
 
 Result<bool> Cgroup::wait_empty(int64_t bound_ns) const {
+  if (descent_) return descent_->wait_empty(bound_ns);
   const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
   const Fd events(::openat(fd_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
   if (!events && errno == ENOENT) return true;
@@ -157,6 +170,7 @@ Result<bool> Cgroup::wait_empty(int64_t bound_ns) const {
 }
 
 std::vector<int> Cgroup::processes() const {
+  if (descent_) return descent_->processes();
   std::vector<int> pids;
   append_processes(fd_.get(), pids);
   return pids;

@@ -3,14 +3,19 @@
 // One cgroup v2 directory that fbx made. Everything goes through its descriptor, so a directory
 // that somebody removed and made again is never mistaken for ours.
 //
+// Without the right to make cgroups, the same face stands for processes that are held together by
+// descent (descent.h): fd() is then -1, and what it kills it finds in /proc.
+//
 // Thread rule: a Cgroup may be used by one thread at a time. Descriptors are close-on-exec.
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "runner/sandbox/descent.h"
 #include "runner/sandbox/fd.h"
 
 namespace fbx::sandbox {
@@ -22,11 +27,14 @@ class Cgroup {
   static Result<Cgroup> make(int parent_fd, const std::string& name);
   // Opens an existing one.
   static Result<Cgroup> open(int parent_fd, const std::string& name);
+  static Cgroup by_descent(std::string name);
 
   [[nodiscard]] int fd() const { return fd_.get(); }
   // What bpf_get_current_cgroup_id() and INET_DIAG_CGROUP_ID say; never 0 for an open one.
   [[nodiscard]] uint64_t id() const { return id_; }
   [[nodiscard]] const std::string& name() const { return name_; }
+  // nullptr for a cgroup.
+  [[nodiscard]] Descent* descent() const { return descent_.get(); }
 
   // SIGKILLs every process in it and below (cgroup.kill). Returns at once.
   Status kill() const;
@@ -39,6 +47,7 @@ class Cgroup {
   Fd fd_;
   uint64_t id_ = 0;
   std::string name_;
+  std::shared_ptr<Descent> descent_;
 };
 
 // Removes the directory `name` below `parent_fd` and all cgroups below it. They must be empty of

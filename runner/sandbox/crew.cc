@@ -13,16 +13,21 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <algorithm>
 #include <deque>
 #include <optional>
 
 #include "base/clock.h"
+#include "runner/sandbox/descent.h"
 #include "runner/sandbox/keeper.h"
 #include "runner/sandbox/process.h"
 
 namespace fbx::sandbox {
 
 namespace {
+
+// Each takes a look at every process of the machine: together some tenths of a second.
+constexpr int kStrayRounds = 100;
 
 struct Worker {
   pid_t pid = -1;  // -1 = dead and reaped
@@ -41,6 +46,7 @@ sigset_t run_signals() {
 
 struct Crew::State {
   RunGroup group;
+  Place place = Place::kRoot;
   Keeper keeper;
   bool keeper_dead = false;
   Fd signals, stop;
@@ -54,6 +60,10 @@ struct Crew::State {
   void collect_exit(int worker);
   void collect_signals();
   void reap_orphans();
+  void end_strays();
+  [[nodiscard]] bool ours(pid_t pid) const;
+  void enter_leaf(const std::string& leaf, uint64_t& id) const;
+  void take_signals();
   [[noreturn]] void be_worker(int index, Fd channel, pid_t front,
                               const std::function<int(WorkerContext&)>& main);
   [[nodiscard]] bool workers_live() const;
@@ -78,17 +88,32 @@ Attempt<std::unique_ptr<Crew>> Crew::create() {
     return std::unexpected<Trouble>(keeper.error());
   }
   state->keeper = std::move(*keeper);
-  const sigset_t blocked = run_signals();
-  ::sigprocmask(SIG_BLOCK, &blocked, &state->old_mask);
-  state->signals = Fd(::signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK));
-  state->stop = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  // Services of a killed worker come to us: their PID namespace can't end before they are reaped,
-  // and not every container's init reaps.
-  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  state->take_signals();
   auto crew = std::unique_ptr<Crew>(new Crew(std::move(state)));
   if (!crew->state_->signals || !crew->state_->stop)
     return trouble(fail_errno("preparing the run: signalfd, eventfd"));
   return crew;
+}
+
+Attempt<std::unique_ptr<Crew>> Crew::create_unprivileged(Place place) {
+  auto state = std::make_unique<State>();
+  state->place = place;
+  ::signal(SIGPIPE, SIG_IGN);
+  state->take_signals();
+  auto crew = std::unique_ptr<Crew>(new Crew(std::move(state)));
+  if (!crew->state_->signals || !crew->state_->stop)
+    return trouble(fail_errno("preparing the run: signalfd, eventfd"));
+  return crew;
+}
+
+void Crew::State::take_signals() {
+  const sigset_t blocked = run_signals();
+  ::sigprocmask(SIG_BLOCK, &blocked, &old_mask);
+  signals = Fd(::signalfd(-1, &blocked, SFD_CLOEXEC | SFD_NONBLOCK));
+  stop = Fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  // Services of a killed worker come to us: their PID namespace can't end before they are reaped,
+  // and not every container's init reaps.
+  ::prctl(PR_SET_CHILD_SUBREAPER, 1);
 }
 
 Crew::Crew(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -104,27 +129,37 @@ void Crew::State::be_worker(int index, Fd channel_fd, pid_t front,
   ::prctl(PR_SET_NAME, "fbx-worker");
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
   ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);
-  const std::string leaf = "worker." + std::to_string(index);
   workers.clear();
   signals.reset();
   keeper = Keeper();
+  uint64_t cgroup_id = 0;
+  if (place == Place::kRoot) enter_leaf("worker." + std::to_string(index), cgroup_id);
+  // Whose nanny was killed comes to us.
+  if (place == Place::kHost) ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+  Channel channel(std::move(channel_fd));
+  WorkerContext context{index, &channel, place == Place::kRoot ? &group : nullptr, place, cgroup_id,
+                        stop.get()};
+  const int status = main(context);
+  std::fflush(nullptr);
+  ::_exit(status);
+}
+
+void Crew::State::enter_leaf(const std::string& leaf, uint64_t& id) const {
   auto own = Cgroup::open(group.fd(), leaf);
   const Fd procs(own ? ::openat(own->fd(), "cgroup.procs", O_WRONLY | O_CLOEXEC) : -1);
   if (!procs || ::write(procs.get(), "0", 1) != 1) {
     std::perror("fbx: worker: entering its cgroup");
     ::_exit(1);
   }
-  Channel channel(std::move(channel_fd));
-  WorkerContext context{index, &channel, &group, own->id(), stop.get()};
-  const int status = main(context);
-  std::fflush(nullptr);
-  ::_exit(status);
+  id = own->id();
 }
 
 Result<int> Crew::spawn_worker(const std::function<int(WorkerContext&)>& main) {
   const int index = static_cast<int>(state_->workers.size());
-  auto leaf = Cgroup::make(state_->group.fd(), "worker." + std::to_string(index));
-  if (!leaf) return fail_in(std::move(leaf), "starting a worker");
+  if (state_->place == Place::kRoot) {
+    auto leaf = Cgroup::make(state_->group.fd(), "worker." + std::to_string(index));
+    if (!leaf) return fail_in(std::move(leaf), "starting a worker");
+  }
   int ends[2];
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
     return fail_errno("starting a worker: socketpair");
@@ -188,7 +223,8 @@ void Crew::State::collect_exit(int index) {
   event.worker = index;
   event.wait_status = status ? **status : 0;
   reap_orphans();
-  event.residue = group.clear_worker(index);
+  if (place == Place::kRoot) event.residue = group.clear_worker(index);
+  if (place == Place::kHost) end_strays();
   reap_orphans();
   ready.push_back(std::move(event));
 }
@@ -197,11 +233,27 @@ void Crew::State::reap_orphans() {
   for (;;) {
     siginfo_t info{};
     if (::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return;
-    if (info.si_pid == keeper.pid) return;  // poll() reports it
-    for (const Worker& worker : workers) {
-      if (worker.pid == info.si_pid) return;
-    }
+    if (ours(info.si_pid)) return;  // poll() reports it
     (void)try_reap(info.si_pid);
+  }
+}
+
+bool Crew::State::ours(pid_t pid) const {
+  return pid == keeper.pid ||
+         std::ranges::any_of(workers, [pid](const Worker& worker) { return worker.pid == pid; });
+}
+
+// What a dead worker's services left behind has come to us, or will when its nanny is done.
+void Crew::State::end_strays() {
+  for (int round = 0; round < kStrayRounds; ++round) {
+    bool any = false;
+    for (const pid_t pid : descendants_of(::getpid())) {
+      if (ours(pid)) return;  // another worker lives: its services are not told from strays
+      any = true;
+      ::kill(pid, SIGKILL);
+    }
+    reap_orphans();
+    if (!any) return;
   }
 }
 
@@ -284,6 +336,7 @@ std::vector<std::string> Crew::finish() {
   if (s.finished) return {};
   s.finished = true;
   if (s.workers_live()) stop_workers(0);
+  if (s.place == Place::kHost) s.end_strays();
   auto left = s.group.destroy();
   s.reap_orphans();
   dismiss_keeper(s.keeper);

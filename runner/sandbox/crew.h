@@ -30,11 +30,19 @@
 
 namespace fbx::sandbox {
 
+// Where a run's tests live.
+enum class Place : uint8_t {
+  kRoot,           // cgroups and namespaces of root's
+  kUserNamespace,  // namespaces in a user namespace, which the caller has entered
+  kHost            // no namespaces: the host's processes, network and files
+};
+
 // What a worker has. Lives as long as the worker's main function.
 struct WorkerContext {
   int index = 0;
   Channel* channel = nullptr;      // to the front
-  const RunGroup* group = nullptr;
+  const RunGroup* group = nullptr;  // nullptr without cgroups
+  Place place = Place::kRoot;
   uint64_t cgroup_id = 0;          // of <run>/worker.<index>: sockets made here are the client's
   // Becomes and stays readable when the run is to end (SIGINT, SIGTERM, keeper dead): stop what
   // is running, tear down, return. Who does not within the grace is killed.
@@ -62,12 +70,15 @@ class Crew {
   // Makes the run's cgroup and the keeper; blocks SIGINT, SIGTERM, SIGHUP and SIGCHLD of this
   // thread (next_event() delivers them). The front becomes the reaper of orphans.
   static Attempt<std::unique_ptr<Crew>> create();
+  // The same without root: no cgroup and no keeper. What a dead worker leaves ends by itself: its
+  // guards and nannies by their parent-death signals, and what they leave comes to the front.
+  static Attempt<std::unique_ptr<Crew>> create_unprivileged(Place place);
   // finish(), if it was not called.
   ~Crew();
   Crew(const Crew&) = delete;
   Crew& operator=(const Crew&) = delete;
 
-  [[nodiscard]] const RunGroup& group() const;
+  [[nodiscard]] const RunGroup& group() const;  // of create()
   // Forks a worker; `main`'s value is its exit status. The worker has the front's memory and
   // descriptors as they are now, no child of the front, and default signal handling except that
   // SIGINT, SIGTERM and SIGHUP are ignored and SIGPIPE is ignored. Returns the worker's index.

@@ -79,7 +79,8 @@ bool carry_out(const MountStep& step, const int* pins) {
     case MountStep::Kind::kMakeFile:
       return make_file(target);
     case MountStep::Kind::kOwn:
-      return ::chown(target, step.uid, step.gid) == 0 && ::chmod(target, step.mode) == 0;
+      return (step.uid == MountStep::kNobody || ::chown(target, step.uid, step.gid) == 0) &&
+             ::chmod(target, step.mode) == 0;
     case MountStep::Kind::kTmpfs:
       return ::mount("fbx", target, "tmpfs", MS_NOSUID | MS_NODEV, step.options.c_str()) == 0;
     case MountStep::Kind::kOverlay:
@@ -172,10 +173,13 @@ GuardReport read_report(int fd) {
 
 pid_t clone_guard(const GuardStart& start, int report_fd, int* pidfd) {
   clone_args args{};
-  args.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_INTO_CGROUP | CLONE_PIDFD;
+  args.flags = CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWIPC | CLONE_PIDFD;
   if (start.own_network) args.flags |= CLONE_NEWNET;
   args.exit_signal = SIGCHLD;
-  args.cgroup = static_cast<uint64_t>(start.cgroup_fd);
+  if (start.cgroup_fd >= 0) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(start.cgroup_fd);
+  }
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
   if (pid == 0) be_guard(start, report_fd);

@@ -39,7 +39,7 @@ struct GuardReport {
 
 struct GuardStart {
   const MountPlan* mounts = nullptr;
-  int cgroup_fd = -1;        // its leaf
+  int cgroup_fd = -1;        // its leaf; -1 = none
   bool own_network = true;
 };
 

@@ -2,6 +2,7 @@
 #include "runner/sandbox/mount_plan.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -59,7 +60,8 @@ const Cover* cover_of(const std::vector<Cover>& covers, const std::string& path)
 
 class Planner {
  public:
-  explicit Planner(std::vector<Cover> covers) : covers_(std::move(covers)) {}
+  Planner(std::vector<Cover> covers, bool one_user)
+      : covers_(std::move(covers)), one_user_(one_user) {}
 
   void mount_covers() {
     for (size_t i = 0; i < covers_.size(); ++i) {
@@ -126,12 +128,17 @@ class Planner {
     const std::string work = std::string(kScratch) + "/work" + std::to_string(i);
     struct stat lower{};
     if (::stat(cover.target.c_str(), &lower) != 0) lower.st_mode = 0755;
+    if (one_user_) {
+      lower.st_mode = rights_in(cover.target);
+      lower.st_uid = lower.st_gid = MountStep::kNobody;
+    }
     plan_.pins.push_back({Pin::Kind::kPlace, cover.target});
     plan_.steps.push_back({MountStep::Kind::kMakeDir, upper, "", "", -1, 0700});
     plan_.steps.push_back({MountStep::Kind::kOwn, upper, "", "", -1, lower.st_mode & 07777,
                            lower.st_uid, lower.st_gid});
     plan_.steps.push_back({MountStep::Kind::kMakeDir, work, "", "", -1, 0700});
-    const std::string options = "lowerdir=.,upperdir=" + upper + ",workdir=" + work;
+    std::string options = "lowerdir=.,upperdir=" + upper + ",workdir=" + work;
+    if (one_user_) options += ",userxattr";  // trusted.* is root's (overlayfs.rst)
     // Without redirect_dir, renaming a directory that comes from below gives EXDEV, which no
     // plain file system does.
     plan_.steps.push_back({MountStep::Kind::kOverlay, cover.target, options + ",redirect_dir=on",
@@ -139,7 +146,17 @@ class Planner {
     plan_.kept.push_back({cover.name, "upper" + std::to_string(i), ""});
   }
 
+  // What this user may do there, as everybody's mode.
+  static mode_t rights_in(const std::string& dir) {
+    mode_t mode = 0;
+    if (::access(dir.c_str(), R_OK) == 0) mode |= 0444;
+    if (::access(dir.c_str(), W_OK) == 0) mode |= 0222;
+    if (::access(dir.c_str(), X_OK) == 0) mode |= 0111;
+    return mode;
+  }
+
   std::vector<Cover> covers_;
+  bool one_user_;
   MountPlan plan_;
 };
 
@@ -194,7 +211,7 @@ Attempt<MountPlan> plan_mounts(const MountWishes& wishes) {
   if (spec_dir == "/")
     return refuse("spec-folder-root", "the spec lies in /, which can't be put under an overlay",
                   "move it into a folder of its own");
-  Planner planner(covers_of(wishes, spec_dir));
+  Planner planner(covers_of(wishes, spec_dir), wishes.one_user);
   planner.mount_covers();
   if (!spec_dir.empty()) planner.restore_mounts_below(spec_dir, wishes.mountinfo);
   for (const std::string& file : wishes.visible_files) planner.show_file(file);

@@ -35,7 +35,7 @@ struct MountStep {
   enum class Kind : uint8_t {
     kMakeDir,   // target, mode; may exist
     kMakeFile,  // target, empty; may exist
-    kOwn,       // target gets mode, uid, gid
+    kOwn,       // target gets mode, and uid and gid unless they are kNobody
     kTmpfs,     // on target, options
     kOverlay,   // on target, options, over pin; plain_options if the kernel refuses the first
     kAttach     // pin on target
@@ -46,6 +46,7 @@ struct MountStep {
   int pin = -1;
   uint32_t mode = 0;
   uint32_t uid = 0, gid = 0;
+  static constexpr uint32_t kNobody = ~0u;
 };
 
 struct MountPlan {
@@ -65,6 +66,9 @@ struct MountWishes {
   bool overlay_tmp = false;
   std::vector<std::string> visible_files;
   std::string mountinfo;  // text of /proc/self/mountinfo
+  // Inside an ordinary user's namespace everything that is mounted belongs to that user, so what
+  // the user may do in a folder becomes its mode there.
+  bool one_user = false;
 };
 
 // Looks at the file system, changes nothing. Refusal: spec-folder-root.

@@ -6,6 +6,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <string>
 
 namespace fbx::sandbox {
 
@@ -13,6 +16,14 @@ Result<Fd> open_pidfd(pid_t pid) {
   const long fd = ::syscall(SYS_pidfd_open, pid, 0);
   if (fd < 0) return fail_errno("pidfd_open");
   return Fd(static_cast<int>(fd));
+}
+
+Result<pid_t> pid_of(int pidfd) {
+  std::ifstream info("/proc/self/fdinfo/" + std::to_string(pidfd));
+  for (std::string line; std::getline(info, line);)
+    if (line.starts_with("Pid:"))
+      if (const int pid = std::atoi(line.c_str() + 4); pid > 0) return pid;
+  return fail_errno("finding a process by its pidfd", ESRCH);
 }
 
 Result<Fd> fetch_fd(int pidfd, int fd) {

@@ -16,6 +16,8 @@ namespace fbx::sandbox {
 
 // A pidfd of `pid`, close-on-exec.
 Result<Fd> open_pidfd(pid_t pid);
+// The process behind a pidfd, as this process's /proc numbers it. ESRCH when it was reaped.
+Result<pid_t> pid_of(int pidfd);
 // Descriptor `fd` of the process behind `pidfd` (Linux 5.6; needs the right to ptrace it).
 Result<Fd> fetch_fd(int pidfd, int fd);
 Status signal_process(int pidfd, int signal);

@@ -83,6 +83,7 @@ Result<Fd> open_path(const std::string& path, int flags) {
 }  // namespace
 
 struct Sandbox::State {
+  Place place = Place::kRoot;
   int run_fd = -1;  // the run's cgroup, not ours
   std::string path;
   Cgroup group, guard_leaf, client;
@@ -95,6 +96,8 @@ struct Sandbox::State {
   bool destroyed = false;
 
   Status make_cgroups(const WorkerContext& worker, uint32_t test_number, size_t services);
+  void make_descents(size_t services);
+  std::vector<std::string> clear_descents();
   Attempt<void> make_guard();
   Status open_namespaces();
   [[nodiscard]] bool reap_guard() const;
@@ -122,6 +125,28 @@ Status Sandbox::State::make_cgroups(const WorkerContext& worker, uint32_t test_n
     if (Status s = leaf(std::string("s") += std::to_string(i), leaves[i]); !s) return s;
   }
   return {};
+}
+
+void Sandbox::State::make_descents(size_t services) {
+  client = Cgroup::by_descent("client");
+  for (size_t i = 0; i < services; ++i)
+    leaves.push_back(Cgroup::by_descent(std::string("s") += std::to_string(i)));
+}
+
+// All are killed before any is waited for: they may hold each other up.
+std::vector<std::string> Sandbox::State::clear_descents() {
+  std::vector<std::string> left;
+  std::vector<const Cgroup*> all{&client};
+  for (const Cgroup& leaf : leaves) all.push_back(&leaf);
+  for (const Cgroup* one : all)
+    if (Status killed = one->kill(); !killed) left.push_back(killed.error().text());
+  for (const Cgroup* one : all) {
+    auto empty = one->wait_empty(kEndBoundNs);
+    if (!empty || !*empty) left.push_back("processes of " + one->name() + " outlived SIGKILL");
+  }
+  leaves.clear();
+  client = Cgroup();
+  return left;
 }
 
 Attempt<void> Sandbox::State::make_guard() {
@@ -165,16 +190,24 @@ Attempt<std::unique_ptr<Sandbox>> Sandbox::create(const WorkerContext& worker,
                                                   const SandboxOptions& options) {
   const uint64_t began = now_ns();
   auto state = std::make_unique<State>();
-  state->host_network = options.host_network;
-  auto plan = plan_mounts(
-      {options.spec_dir, options.overlay_tmp, options.visible_files, own_mountinfo()});
+  state->place = worker.place;
+  state->host_network = options.host_network || worker.place == Place::kHost;
+  if (worker.place == Place::kHost) {
+    state->make_descents(options.services);
+    return std::unique_ptr<Sandbox>(new Sandbox(std::move(state)));
+  }
+  auto plan = plan_mounts({options.spec_dir, options.overlay_tmp, options.visible_files,
+                           own_mountinfo(), worker.place == Place::kUserNamespace});
   if (!plan) return std::unexpected(plan.error());
   state->plan = std::move(*plan);
   // From here on the destructor clears what was made.
   auto sandbox = std::unique_ptr<Sandbox>(new Sandbox(std::move(state)));
   State& s = *sandbox->state_;
-  if (Status made = s.make_cgroups(worker, test_number, options.services); !made)
+  if (s.place == Place::kUserNamespace) {
+    s.make_descents(options.services);
+  } else if (Status made = s.make_cgroups(worker, test_number, options.services); !made) {
     return trouble(fail_in(std::move(made), "making the sandbox"));
+  }
   if (auto guarded = s.make_guard(); !guarded) return std::unexpected(guarded.error());
   if (Status opened = s.open_namespaces(); !opened)
     return trouble(fail_in(std::move(opened), "making the sandbox"));
@@ -197,12 +230,16 @@ int Sandbox::root_fd() const { return state_->root.get(); }
 pid_t Sandbox::guard_pid() const { return state_->guard.pid; }
 uint64_t Sandbox::setup_ns() const { return state_->setup_ns; }
 bool Sandbox::host_network() const { return state_->host_network; }
+Place Sandbox::place() const { return state_->place; }
 
 std::string Sandbox::leaf_path(size_t service) const {
   return state_->path + "/" + state_->leaves.at(service).name();
 }
 
 Status Sandbox::keep(const std::string& folder, uid_t uid, gid_t gid) const {
+  if (state_->place == Place::kHost)
+    return fail("without namespaces the test's files are the host's own: they stand where they were "
+                "written");
   if (::mkdir(folder.c_str(), 0755) != 0) return fail_errno("making " + folder);
   auto to = open_path(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
   if (!to) return std::unexpected(to.error());
@@ -230,11 +267,18 @@ std::vector<std::string> Sandbox::destroy() {
   s.destroyed = true;
   s.root.reset();
   for (Fd* fd : {&s.network, &s.mounts, &s.pids, &s.ipc}) fd->reset();
-  if (s.group.fd() < 0) return {};
   std::vector<std::string> left;
-  if (Status killed = s.group.kill(); !killed) left.push_back(killed.error().text());
+  if (s.place != Place::kRoot) {
+    left = s.clear_descents();
+    if (s.guard.pid >= 0) (void)signal_process(s.guard.pidfd.get(), SIGKILL);
+  } else if (s.group.fd() < 0) {
+    return {};
+  } else if (Status killed = s.group.kill(); !killed) {
+    left.push_back(killed.error().text());
+  }
   if (s.guard.pid >= 0 && !s.reap_guard())
     left.push_back("the guard (process " + std::to_string(s.guard.pid) + ") has not ended");
+  if (s.place != Place::kRoot) return left;
   const auto more = clear_cgroup_tree(s.run_fd, s.group.name(), kEndBoundNs);
   left.insert(left.end(), more.begin(), more.end());
   return left;
@@ -242,6 +286,12 @@ std::vector<std::string> Sandbox::destroy() {
 
 NetworkVisit::NetworkVisit(const Sandbox& sandbox) {
   if (sandbox.host_network()) return;
+  // An ordinary user's thread can't go back to the host's network: it stays until it ends.
+  if (sandbox.place() == Place::kUserNamespace) {
+    if (::setns(sandbox.network_fd(), CLONE_NEWNET) != 0)
+      status_ = fail_errno("entering the test's network namespace");
+    return;
+  }
   home_ = Fd(::open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC));
   if (!home_) {
     status_ = fail_errno("opening the network namespace of this thread");

@@ -15,6 +15,10 @@
 // read-only. When the spec's folder *is* /tmp or /var/tmp, the overlay takes the place of the fresh
 // tmpfs. What is mounted below the spec's folder stays visible in it, read-only.
 //
+// An ordinary user's (worker.place) has no cgroups: the leaves are told apart by descent. Without
+// namespaces it has nothing of the above: the leaves are all there is, every namespace is the
+// host's, and no descriptor below is open.
+//
 // Thread rule: made, used and destroyed by one thread, which must live as long as the sandbox (the
 // guard's parent-death signal is tied to it).
 #pragma once
@@ -69,6 +73,7 @@ class Sandbox {
   [[nodiscard]] pid_t guard_pid() const;             // as this process sees it
   [[nodiscard]] uint64_t setup_ns() const;           // how long create() took
   [[nodiscard]] bool host_network() const;
+  [[nodiscard]] Place place() const;
 
   // Copies what the test wrote (the overlay's upper layer as spec/, tmp/, var-tmp/) into `folder`,
   // which is made and, with all in it, given to uid:gid. Sockets, fifos and devices are left out;
@@ -87,7 +92,8 @@ class Sandbox {
 };
 
 // While it lives, the calling thread is in the sandbox's network namespace. Neither copied nor
-// moved; ends on the thread that began it. With the host's network it does nothing.
+// moved; ends on the thread that began it. With the host's network it does nothing. In an ordinary
+// user's sandbox there is no way back: the thread must end with the test.
 class NetworkVisit {
  public:
   explicit NetworkVisit(const Sandbox& sandbox);

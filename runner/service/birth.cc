@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -20,6 +21,7 @@
 
 #include "base/clock.h"
 #include "runner/sandbox/process.h"
+#include "runner/service/nanny.h"
 
 namespace fbx::service {
 
@@ -27,7 +29,7 @@ using sandbox::Fd;
 
 namespace {
 
-enum class Stage : uint32_t { kNamespaces, kStdio, kUser, kCwd, kFilter, kExec };
+enum class Stage : uint32_t { kNamespaces, kNanny, kStdio, kUser, kCwd, kFilter, kExec };
 
 // How far a child with a hook is. Only the child leaves kBorn, only the parent leaves kListening.
 enum Progress : uint32_t { kBorn, kListening, kMayExecute };
@@ -35,6 +37,7 @@ enum Progress : uint32_t { kBorn, kListening, kMayExecute };
 }  // namespace
 
 struct Born::Shared {
+  Nursed nursed;
   std::atomic<uint32_t> progress{kBorn};
   int listener = -1;
   Stage stage = Stage::kExec;
@@ -57,6 +60,7 @@ struct Orders {
   Born::Shared* shared;
   char* const* argv;
   char* const* env;
+  int exec_pipe;
 };
 
 // ---- the child: nothing that is not async-signal-safe, until be_child ends ----
@@ -68,8 +72,9 @@ struct Orders {
 }
 
 bool enter_namespaces(const sandbox::Sandbox& place) {
+  if (place.place() == sandbox::Place::kHost) return true;
   return ::setns(place.ipc_fd(), CLONE_NEWIPC) == 0 &&
-         ::setns(place.network_fd(), CLONE_NEWNET) == 0 &&
+         (place.host_network() || ::setns(place.network_fd(), CLONE_NEWNET) == 0) &&
          ::setns(place.mount_fd(), CLONE_NEWNS) == 0;
 }
 
@@ -93,6 +98,8 @@ bool arrange_stdio(const BirthRequest& request) {
 // The system calls themselves: glibc's functions of these names change all threads of the process,
 // and wait for threads that this copy of it does not have (nptl/nptl_setxid.c).
 bool become(const Identity& user) {
+  // An ordinary user is itself already, and may not even say so again.
+  if (::geteuid() != 0) return ::geteuid() == user.uid || (errno = EPERM, false);
   return ::syscall(SYS_setgroups, user.groups.size(), user.groups.data()) == 0 &&
          ::syscall(SYS_setresgid, user.gid, user.gid, user.gid) == 0 &&
          ::syscall(SYS_setresuid, user.uid, user.uid, user.uid) == 0;
@@ -136,6 +143,28 @@ void install_filter(const BirthHook& hook, Born::Shared& shared) {
   give_up(shared, Stage::kExec);
 }
 
+// Between the worker and the service, where no cgroup holds what the service forks.
+[[noreturn]] void be_nanny(const Orders& orders) {
+  Born::Shared& shared = *orders.shared;
+  const sandbox::Sandbox& place = *orders.request->sandbox;
+  // Its /proc must be the one of its own PID namespace.
+  if (!become_nanny(orders.exec_pipe) ||
+      (place.place() != sandbox::Place::kHost && ::setns(place.mount_fd(), CLONE_NEWNS) != 0))
+    give_up(shared, Stage::kNanny);
+  int pidfd = -1;
+  clone_args args{};
+  args.flags = CLONE_PIDFD;
+  args.exit_signal = SIGCHLD;
+  args.pidfd = reinterpret_cast<uint64_t>(&pidfd);
+  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (pid < 0) give_up(shared, Stage::kNanny);
+  if (pid == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    be_child(orders);
+  }
+  nurse(pid, pidfd, shared.nursed);
+}
+
 // ---- the parent ----
 
 std::shared_ptr<Born::Shared> shared_page() {
@@ -158,12 +187,16 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 // thread can make no thread (kernel/fork.c), so it is as short as can be.
 class ChildrenThere {
  public:
-  explicit ChildrenThere(const sandbox::Sandbox& place)
-      : home_(::open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC)) {
+  explicit ChildrenThere(const sandbox::Sandbox& place) {
+    if (place.place() == sandbox::Place::kHost) {
+      there_ = true;
+      return;
+    }
+    home_ = Fd(::open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC));
     there_ = home_ && ::setns(place.pid_fd(), CLONE_NEWPID) == 0;
   }
   ~ChildrenThere() {
-    if (there_ && ::setns(home_.get(), CLONE_NEWPID) != 0) std::abort();
+    if (home_ && there_ && ::setns(home_.get(), CLONE_NEWPID) != 0) std::abort();
   }
   ChildrenThere(const ChildrenThere&) = delete;
   ChildrenThere& operator=(const ChildrenThere&) = delete;
@@ -176,9 +209,12 @@ class ChildrenThere {
 
 Result<pid_t> clone_child(const Orders& orders, int* pidfd) {
   clone_args args{};
-  args.flags = CLONE_INTO_CGROUP | CLONE_PIDFD;
+  args.flags = CLONE_PIDFD;
   args.exit_signal = SIGCHLD;
-  args.cgroup = static_cast<uint64_t>(orders.request->cgroup_fd);
+  if (!orders.request->descent) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(orders.request->cgroup_fd);
+  }
   args.pidfd = reinterpret_cast<uint64_t>(pidfd);
   const ChildrenThere children(*orders.request->sandbox);
   if (!children.there()) return fail_errno("entering the test's PID namespace");
@@ -187,6 +223,7 @@ Result<pid_t> clone_child(const Orders& orders, int* pidfd) {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
   const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
+  if (pid == 0 && orders.request->descent) be_nanny(orders);
   if (pid == 0) be_child(orders);
   const int errnum = errno;
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
@@ -216,8 +253,33 @@ Status adopt(const Born& born, const BirthHook& hook) {
   return {};
 }
 
+// From the nanny to the process it was made for.
+Status find_nursed(Born& born, sandbox::Descent& descent) {
+  const pid_t nanny = born.pid;
+  const Fd nanny_pidfd = std::move(born.pidfd);
+  descent.add(nanny);
+  std::atomic<uint32_t>& there = born.shared->nursed.born;
+  while (there.load(std::memory_order_acquire) == 0) {
+    if (is_readable(nanny_pidfd.get())) {
+      descent.forget(nanny);
+      Status why = birth_outcome(born);
+      return why ? fail("its nanny died") : why;
+    }
+    wait_briefly(there, 0);
+  }
+  auto pidfd = sandbox::fetch_fd(nanny_pidfd.get(), kNursedPidfd);
+  if (!pidfd) return fail_in(std::move(pidfd), "taking hold of the process");
+  born.pidfd = std::move(*pidfd);
+  auto pid = sandbox::pid_of(born.pidfd.get());
+  if (!pid) return std::unexpected(pid.error());
+  born.pid = *pid;
+  born.nanny = nanny;
+  return {};
+}
+
 std::string stage_text(const Born& born) {
   switch (born.shared->stage) {
+    case Stage::kNanny: return "making its nanny";
     case Stage::kNamespaces: return "entering the test's namespaces";
     case Stage::kStdio: return "arranging its descriptors";
     case Stage::kUser: return "becoming its user";
@@ -244,17 +306,43 @@ Result<Born> give_birth(const BirthRequest& request) {
   const std::vector<char*> env = pointers(request.env);
   int pidfd = -1;
   born.born_ns = now_ns();
-  auto pid = clone_child({&request, born.shared.get(), argv.data(), env.data()}, &pidfd);
+  auto pid = clone_child(
+      {&request, born.shared.get(), argv.data(), env.data(), child_end.get()}, &pidfd);
   if (!pid) return std::unexpected(pid.error());
   born.pid = *pid;
   born.pidfd = Fd(pidfd);
+  if (request.descent)
+    if (Status found = find_nursed(born, *request.descent); !found)
+      return std::unexpected(found.error());
   if (request.hook == nullptr || !request.hook->in_child) return born;
   if (Status adopted = adopt(born, *request.hook); !adopted) {
     (void)sandbox::signal_process(born.pidfd.get(), SIGKILL);
-    (void)sandbox::reap(born.pid);
+    (void)collect(born);
     return std::unexpected(adopted.error());
   }
   return born;
+}
+
+Result<std::optional<int>> try_collect(const Born& born) {
+  if (born.nanny < 0) return sandbox::try_reap(born.pid);
+  if (!is_readable(born.pidfd.get())) return std::optional<int>();
+  auto status = collect(born);
+  if (!status) return std::unexpected(status.error());
+  return std::optional<int>(*status);
+}
+
+Result<int> collect(const Born& born) {
+  if (born.nanny < 0) return sandbox::reap(born.pid);
+  const Nursed& nursed = born.shared->nursed;
+  std::atomic<uint32_t>& ended = born.shared->nursed.ended;
+  auto nanny = sandbox::open_pidfd(born.nanny);
+  while (ended.load(std::memory_order_acquire) == 0) {
+    // A nanny that was killed tells nothing: what it nursed died of it.
+    if (!nanny || is_readable(nanny->get()))
+      return ended.load(std::memory_order_acquire) == 0 ? SIGKILL : nursed.wait_status;
+    wait_briefly(ended, 0);
+  }
+  return nursed.wait_status;
 }
 
 Status birth_outcome(const Born& born) {
@@ -269,7 +357,7 @@ Result<Born> give_birth_and_wait(const BirthRequest& request) {
   while (::poll(&executed, 1, -1) < 0 && errno == EINTR) {
   }
   if (Status outcome = birth_outcome(*born); !outcome) {
-    (void)sandbox::reap(born->pid);
+    (void)collect(*born);
     return std::unexpected(outcome.error());
   }
   return born;

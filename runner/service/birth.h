@@ -2,8 +2,9 @@
 //
 // How a process of a test comes into the world: born in its cgroup (clone3 CLONE_INTO_CGROUP),
 // inside the sandbox's namespaces, in a session of its own, as its user, with exactly its
-// environment, its three descriptors and no other, default signal handling and an empty mask. It is
-// the caller's child, so waitid() gives its status, and dies with the sandbox's guard.
+// environment, its three descriptors and no other, default signal handling and an empty mask. It
+// dies with the sandbox's guard. It is the caller's child, or where no cgroup holds what it forks,
+// the child of a nanny (nanny.h).
 //
 // A hook may install a seccomp filter as the very last thing before exec. Between filter and exec
 // the child makes no system call but futex and exec; the listener is taken out of it by the parent
@@ -18,6 +19,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -39,7 +41,8 @@ struct BirthHook {
 
 struct BirthRequest {
   const sandbox::Sandbox* sandbox = nullptr;
-  int cgroup_fd = -1;              // the leaf
+  int cgroup_fd = -1;              // the leaf; or, where there are no cgroups,
+  sandbox::Descent* descent = nullptr;  // the leaf's (Cgroup::descent())
   std::string path;                // what is executed; as the sandbox sees it, absolute
   std::string fallback_path;       // tried when `path` is not there; "" = none
   std::string shown;               // what errors call it; "" = path
@@ -56,6 +59,7 @@ struct BirthRequest {
 // A child that is about to execute, or has.
 struct Born {
   pid_t pid = -1;           // host pid
+  pid_t nanny = -1;         // its parent, in a leaf told by descent; -1 = the caller is its parent
   sandbox::Fd pidfd;
   uint64_t born_ns = 0;     // CLOCK_MONOTONIC
   // Becomes readable (end of file) when exec succeeded or the child is gone.
@@ -72,6 +76,12 @@ Result<Born> give_birth(const BirthRequest& request);
 // After exec_pipe became readable: nothing when the program is running (or ran), else why it is
 // not: "exec bin/order-svc: No such file or directory".
 [[nodiscard]] Status birth_outcome(const Born& born);
+
+// The wait status of a born process that is dead; nothing while it lives. Reaps it. These, and not
+// waitpid(), which only knows children.
+Result<std::optional<int>> try_collect(const Born& born);
+// Waits for it.
+Result<int> collect(const Born& born);
 
 // give_birth, wait for exec, and the outcome. On an error the child is reaped.
 Result<Born> give_birth_and_wait(const BirthRequest& request);

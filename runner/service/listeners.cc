@@ -16,6 +16,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "runner/sandbox/descent.h"
+
 namespace fbx::service {
 
 namespace {
@@ -67,6 +69,7 @@ Listener read_listener(const nlmsghdr* header) {
     if (attribute->rta_type == kCgroupId)
       std::memcpy(&listener.cgroup_id, RTA_DATA(attribute), sizeof listener.cgroup_id);
   }
+  if (sandbox::told_by_descent()) listener.cgroup_id = sandbox::descent_of_socket(listener.inode);
   listener.answers_v4 = answers_v4(message->id, message->idiag_family, only_v6);
   listener.address = address_text(message->id, message->idiag_family);
   return listener;

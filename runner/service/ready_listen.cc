@@ -14,6 +14,7 @@
 #include <cstring>
 
 #include "base/clock.h"
+#include "runner/sandbox/descent.h"
 #include "runner/service/ready_parts.h"
 #include "runner/step/peer_owner.h"
 
@@ -68,7 +69,7 @@ class ListenCheck : public ReadyCheck {
       if (context_.owns(static_cast<uint32_t>(service_), listener.cgroup_id))
         return {Kind::kReady, ""};
     }
-    if (best->cgroup_id == 0)
+    if (best->cgroup_id == 0 && !sandbox::told_by_descent())
       return {Kind::kBroken, "this kernel does not say which cgroup a socket belongs to "
                              "(INET_DIAG_CGROUP_ID, Linux 5.9)"};
     return {Kind::kForeign,

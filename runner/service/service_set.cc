@@ -21,12 +21,6 @@ std::string without_links(const std::string& dir) {
   return error ? dir : real.string();
 }
 
-std::vector<std::string> leaf_paths(const sandbox::Sandbox& place, size_t services) {
-  std::vector<std::string> paths;
-  for (size_t i = 0; i < services; ++i) paths.push_back(place.leaf_path(i));
-  return paths;
-}
-
 std::string signal_name(int signal) {
   const char* name = ::sigabbrev_np(signal);
   return name == nullptr ? "signal " + std::to_string(signal) : std::string("SIG") + name;
@@ -51,11 +45,25 @@ int signal_number(const std::string& name) {
   return 0;
 }
 
+step::OwnerCheck owners_of(const sandbox::Sandbox& place, size_t services) {
+  std::vector<std::string> paths;
+  std::vector<uint64_t> descents;
+  for (size_t i = 0; i < services; ++i) {
+    if (place.leaf(i).descent()) {
+      descents.push_back(place.leaf(i).id());
+    } else {
+      paths.push_back(place.leaf_path(i));
+    }
+  }
+  return descents.empty() ? step::owner_check(std::move(paths))
+                          : step::owner_check(std::move(descents));
+}
+
 ServiceSet::State::State(ServiceSetOptions given)
     : options(std::move(given)),
       spec_dir(without_links(options.plan->spec_dir)),
       members(options.plan->services.size()),
-      owns(step::owner_check(leaf_paths(*options.sandbox, members.size()))) {}
+      owns(owners_of(*options.sandbox, members.size())) {}
 
 void ServiceSet::State::note_fact(observe::Lifecycle what, size_t i, uint64_t at_ns,
                                   int wait_status) {
@@ -65,7 +73,7 @@ void ServiceSet::State::note_fact(observe::Lifecycle what, size_t i, uint64_t at
 bool ServiceSet::State::collect_exit(size_t i) {
   Member& member = members[i];
   if (!member.lives()) return false;
-  auto status = sandbox::try_reap(member.born.pid);
+  auto status = try_collect(member.born);
   if (status && !*status) return false;
   const uint64_t now = now_ns();
   member.phase = Member::Phase::kGone;
@@ -95,7 +103,7 @@ ServiceSet::~ServiceSet() {
   for (size_t i = 0; i < s.members.size(); ++i) {
     if (!s.members[i].lives()) continue;
     s.clear_leaf(i);
-    (void)sandbox::reap(s.members[i].born.pid);
+    (void)collect(s.members[i].born);
   }
 }
 

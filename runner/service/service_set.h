@@ -24,6 +24,7 @@
 #include "runner/sandbox/sandbox.h"
 #include "runner/service/birth.h"
 #include "runner/service/output_line.h"
+#include "runner/step/peer_owner.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::service {
@@ -113,6 +114,9 @@ class ServiceSet {
  private:
   std::unique_ptr<State> state_;
 };
+
+// Whose leaf a socket was made in.
+[[nodiscard]] step::OwnerCheck owners_of(const sandbox::Sandbox& place, size_t services);
 
 // "exited with status 1", "was killed by SIGSEGV (core dumped)".
 [[nodiscard]] std::string describe_wait_status(int wait_status);

@@ -77,6 +77,7 @@ Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
   BirthRequest request;
   request.sandbox = options.sandbox;
   request.cgroup_fd = options.sandbox->leaf(i).fd();
+  request.descent = options.sandbox->leaf(i).descent();
   request.path = binary.path;
   request.fallback_path = binary.real;
   request.shown = own.binary;
@@ -213,7 +214,7 @@ Starter::Failure Starter::after_exec(size_t i) {
   Member& member = state_.members[i];
   if (Status outcome = birth_outcome(member.born); !outcome) {
     const plan::Service& service = state_.service(i);
-    (void)sandbox::reap(member.born.pid);
+    (void)collect(member.born);
     member.phase = Phase::kIdle;
     auto binary = find_binary(service.binary, state_.spec_dir, service_path());
     return failure(StartFailure::Kind::kExec, i,

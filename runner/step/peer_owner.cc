@@ -12,6 +12,7 @@
 #include <optional>
 #include <sstream>
 
+#include "runner/sandbox/descent.h"
 #include "runner/step/sock_diag.h"
 
 namespace fbx::step {
@@ -55,6 +56,7 @@ Result<uint64_t> unix_owner(int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0)
     return fail_errno("asking who listens on a unix socket");
+  if (sandbox::told_by_descent()) return sandbox::descent_of_process(peer.pid);
   if (peer.pid == 0) return fail("the unix socket's owner is in another PID namespace, or gone");
   return cgroup_of_process(peer.pid);
 }
@@ -108,6 +110,12 @@ bool lies_below(const std::string& directory, uint64_t id) {
 }
 
 }  // namespace
+
+OwnerCheck owner_check(std::vector<uint64_t> descents) {
+  return [ids = std::move(descents)](uint32_t service, uint64_t owner) {
+    return service < ids.size() && owner != 0 && ids[service] == owner;
+  };
+}
 
 OwnerCheck owner_check(std::vector<std::string> leaf_directories) {
   std::vector<uint64_t> ids;

@@ -10,6 +10,9 @@
 //   unix  SO_PEERCRED (the process that called listen) and its /proc/PID/cgroup: as the caller's
 //         /proc and PID namespace show them.
 //
+// Where services are told apart by descent (sandbox/descent.h), a "cgroup" here is the id of the
+// descent one of whose processes has that socket open, and the unix socket's listener's.
+//
 // Some tens of µs a call. Thread rule: no shared state but the cgroup mount point, found once.
 #pragma once
 
@@ -44,5 +47,7 @@ using OwnerCheck = std::function<bool(uint32_t service, uint64_t cgroup)>;
 // are read now; an id that is not a leaf's is looked for among that leaf's descendants, as they
 // are at the time of the question.
 [[nodiscard]] OwnerCheck owner_check(std::vector<std::string> leaf_directories);
+// The same where leaves are told by descent: their ids, index = service.
+[[nodiscard]] OwnerCheck owner_check(std::vector<uint64_t> descents);
 
 }  // namespace fbx::step

@@ -13,6 +13,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runner/sandbox/descent.h"
+
 namespace fbx::step {
 
 namespace {
@@ -88,6 +90,11 @@ Result<Question> make_question(const sockaddr* own, const sockaddr* remote) {
 // The cgroup attribute of one answer; unset when it has none (a request, TIME_WAIT).
 std::optional<uint64_t> cgroup_of(const nlmsghdr* header) {
   const auto* message = static_cast<const inet_diag_msg*>(NLMSG_DATA(header));
+  if (sandbox::told_by_descent()) {
+    // No inode: nobody has accepted it yet.
+    if (message->idiag_inode == 0) return std::nullopt;
+    return sandbox::descent_of_socket(message->idiag_inode);
+  }
   auto left = static_cast<int>(header->nlmsg_len - NLMSG_LENGTH(sizeof *message));
   const auto* attribute = reinterpret_cast<const rtattr*>(message + 1);
   for (; RTA_OK(attribute, left); attribute = RTA_NEXT(attribute, left)) {
