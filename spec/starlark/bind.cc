@@ -101,13 +101,76 @@ bool Machine::bind(FunctionObject* fn, std::span<const Value> args, std::span<co
   return false;
 }
 
+namespace {
+
+// A site's operands: registers and constants.
+struct Operands {
+  const std::int32_t* list;
+  const Value* base;
+  const Value* constants;
+  Operands(const Lowered& code, const Site& site, const Value* registers)
+      : list(code.lists.data() + site.first), base(registers), constants(code.constants.data()) {}
+  Value at(std::size_t i) const { return list[i] >= 0 ? base[list[i]] : constants[~list[i]]; }
+};
+
+// The parameter of that name, or params.size(). Keywords mostly come in the order of the parameters,
+// and names of one program are the same objects.
+std::size_t parameter(const Lowered& to, Value name, std::size_t likely) {
+  const std::size_t n = to.params.size();
+  if (likely < n && to.params[likely].name.same(name)) return likely;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (to.params[i].name.same(name)) return i;
+  }
+  for (std::size_t i = 0; i < n; ++i) {
+    if (same_string(as<StringObject>(to.params[i].name), as<StringObject>(name))) return i;
+  }
+  return n;
+}
+
+// The site's keywords, then defaults; false: something is wrong, the general way says what.
+bool fill_named(const Lowered& code, const Site& site, const Operands& from, FunctionObject* fn,
+                Value* out) {
+  const Lowered& to = *fn->code;
+  const std::size_t n = to.params.size();
+  std::fill(out + site.positional, out + n, Value());
+  for (std::uint32_t k = 0; k < site.keywords; ++k) {
+    std::size_t i = parameter(to, code.keyword_names[site.names + k], site.positional + k);
+    if (i == n || out[i].valid()) return false;
+    out[i] = from.at(1 + site.positional + k);
+  }
+  for (std::size_t i = site.positional; i < n; ++i) {
+    if (out[i].valid()) continue;
+    if (to.params[i].default_index < 0) return false;
+    out[i] = fn->slots()[to.params[i].default_index];
+  }
+  return true;
+}
+
+}  // namespace
+
+// Arguments straight into the new frame, without a look at their names where there are none. False:
+// the error is set. Not `entered`: the general way must do it, or say what is wrong.
+bool Machine::enter_directly(const Lowered& code, const Site& site, std::size_t base,
+                             FunctionObject* fn, std::size_t top_at, bool& entered) {
+  const Lowered& to = *fn->code;
+  entered = false;
+  if (!to.direct || site.star || site.star_star || site.positional > to.normal) return true;
+  if (s.values.size() < top_at + to.registers) s.values.resize(2 * (top_at + to.registers) + 256);
+  Operands from(code, site, s.values.data() + base);
+  Value* out = s.values.data() + top_at;
+  for (std::uint32_t i = 0; i < site.positional; ++i) out[i] = from.at(i + 1);
+  if ((site.keywords > 0 || site.positional < to.params.size()) &&
+      !fill_named(code, site, from, fn, out)) {
+    return true;
+  }
+  entered = true;
+  return enter(fn, top_at);
+}
+
 // A call instruction. The result, if there is one at once, goes to the frame's waiting register.
 bool Machine::call_site(const Lowered& code, const Site& site, Value* base, std::size_t top_at) {
-  const std::int32_t* l = code.lists.data() + site.first;
-  const Value* constants = code.constants.data();
-  auto at = [&](std::size_t i) { return l[i] >= 0 ? base[l[i]] : constants[~l[i]]; };
-  const std::size_t ret = s.frames.back().ret;
-  Value callee = at(0), self;
+  Operands operand(code, site, base);
+  Value callee = operand.at(0), self;
   const Builtin* builtin = nullptr;
   if (site.method.valid()) {
     builtin = site.methods[static_cast<int>(kind_of(callee))];
@@ -119,72 +182,74 @@ bool Machine::call_site(const Lowered& code, const Site& site, Value* base, std:
       if (!callee.valid()) return false;
     }
   }
-  if (builtin == nullptr && is_kind(callee, Kind::builtin)) {
-    builtin = builtin_of(callee);
-    self = receiver_of(callee);
-  }
-  const bool plain = site.keywords == 0 && !site.star && !site.star_star;
-  // The quick way: positional arguments only, straight into the new frame.
-  if (plain && builtin == nullptr && is_kind(callee, Kind::function)) {
-    auto* fn = as<FunctionObject>(callee);
-    const Lowered& to = *fn->code;
-    if (to.simple && site.positional <= to.normal && site.positional >= to.required) {
-      if (s.values.size() < top_at + to.registers) {
-        std::size_t offset = static_cast<std::size_t>(base - s.values.data());
-        s.values.resize(2 * (top_at + to.registers) + 256);
-        base = s.values.data() + offset;
-      }
-      Value* out = s.values.data() + top_at;
-      for (std::uint32_t i = 0; i < site.positional; ++i) {
-        std::int32_t from = l[i + 1];
-        out[i] = from >= 0 ? base[from] : constants[~from];
-      }
-      for (std::uint32_t i = site.positional; i < to.normal; ++i) {
-        out[i] = fn->slots()[to.params[i].default_index];
-      }
-      return enter(fn, top_at);
+  if (builtin == nullptr) {
+    if (is_kind(callee, Kind::function)) {
+      bool entered;
+      auto base_at = static_cast<std::size_t>(base - s.values.data());
+      bool fine = enter_directly(code, site, base_at, as<FunctionObject>(callee), top_at, entered);
+      if (entered || !fine) return fine;
+      operand.base = s.values.data() + base_at;
+    } else if (is_kind(callee, Kind::builtin)) {
+      builtin = builtin_of(callee);
+      self = receiver_of(callee);
     }
   }
-  std::vector<Value> many;
-  Value few[8];
-  std::vector<Keyword> kwargs;
-  std::span<const Value> args;
-  if (plain && site.positional <= 8) {
-    for (std::uint32_t i = 0; i < site.positional; ++i) few[i] = at(i + 1);
-    args = {few, site.positional};
-  } else {
-    std::uint32_t i = 1;
-    for (; i <= site.positional; ++i) many.push_back(at(i));
-    for (std::uint32_t k = 0; k < site.keywords; ++k, ++i) {
-      kwargs.push_back({code.keyword_names[site.names + k], at(i)});
-    }
-    if (site.star) {
-      Value star = at(i++);
-      if (!is_iterable(star)) {
-        fail(Code::type, "argument after * must be iterable, not " + std::string(type_name(star)));
-        return false;
-      }
-      Call c = context();
-      if (!ops::collect(c, star, many)) return false;
-    }
-    if (site.star_star) {
-      Value dict = at(i);
-      if (!is_kind(dict, Kind::dict)) {
-        fail(Code::type, "argument after ** must be a mapping, not " + std::string(type_name(dict)));
-        return false;
-      }
-      std::size_t cursor = 0;
-      Keyword k;
-      while (next_entry(dict, cursor, k.name, k.value)) {
-        if (!is_string(k.name)) {
-          fail(Code::type, "keywords must be strings, not " + std::string(type_name(k.name)));
-          return false;
-        }
-        kwargs.push_back(k);
-      }
-    }
-    args = many;
+  constexpr std::uint32_t kFew = 8;
+  if (site.star || site.star_star || site.positional > kFew || site.keywords > kFew) {
+    std::vector<Value> args;
+    std::vector<Keyword> kwargs;
+    return spread(code, site, operand.base, args, kwargs) &&
+           call_with(callee, builtin, self, args, kwargs, top_at);
   }
+  Value args[kFew];
+  for (std::uint32_t i = 0; i < site.positional; ++i) args[i] = operand.at(i + 1);
+  if (site.keywords == 0) return call_with(callee, builtin, self, {args, site.positional}, {}, top_at);
+  Keyword kwargs[kFew];
+  for (std::uint32_t k = 0; k < site.keywords; ++k) {
+    kwargs[k] = {code.keyword_names[site.names + k], operand.at(1 + site.positional + k)};
+  }
+  return call_with(callee, builtin, self, {args, site.positional}, {kwargs, site.keywords}, top_at);
+}
+
+// All arguments of a site, with * and ** opened.
+bool Machine::spread(const Lowered& code, const Site& site, const Value* base,
+                     std::vector<Value>& args, std::vector<Keyword>& kwargs) {
+  Operands operand(code, site, base);
+  std::uint32_t i = 1;
+  for (; i <= site.positional; ++i) args.push_back(operand.at(i));
+  for (std::uint32_t k = 0; k < site.keywords; ++k, ++i) {
+    kwargs.push_back({code.keyword_names[site.names + k], operand.at(i)});
+  }
+  if (site.star) {
+    Value star = operand.at(i++);
+    if (!is_iterable(star)) {
+      fail(Code::type, "argument after * must be iterable, not " + std::string(type_name(star)));
+      return false;
+    }
+    Call c = context();
+    if (!ops::collect(c, star, args)) return false;
+  }
+  if (!site.star_star) return true;
+  Value dict = operand.at(i);
+  if (!is_kind(dict, Kind::dict)) {
+    fail(Code::type, "argument after ** must be a mapping, not " + std::string(type_name(dict)));
+    return false;
+  }
+  std::size_t cursor = 0;
+  Keyword k;
+  while (next_entry(dict, cursor, k.name, k.value)) {
+    if (!is_string(k.name)) {
+      fail(Code::type, "keywords must be strings, not " + std::string(type_name(k.name)));
+      return false;
+    }
+    kwargs.push_back(k);
+  }
+  return true;
+}
+
+bool Machine::call_with(Value callee, const Builtin* builtin, Value self, std::span<const Value> args,
+                        std::span<const Keyword> kwargs, std::size_t top_at) {
+  const std::size_t ret = s.frames.back().ret;
   Value out;
   if (builtin != nullptr) {
     if (!call_builtin(*builtin, self, args, kwargs, out)) return false;

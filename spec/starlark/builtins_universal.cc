@@ -453,29 +453,14 @@ Value zip_(Call& c) {
 
 // ---- sorted, min, max: with a key they call back
 
-// Stable merge sort that can fail in the comparison.
-bool sort_values(Call& c, std::vector<std::pair<Value, Value>>& items, bool reverse) {
-  bool fine = true;
-  bool small = std::all_of(items.begin(), items.end(), [](auto& p) { return p.first.is_small_int(); });
-  bool text = !small && std::all_of(items.begin(), items.end(), [](auto& p) { return is_string(p.first); });
-  if (!c.charge(items.size())) return false;
-  std::optional<Error> why;
-  auto less = [&](const auto& a, const auto& b) {
-    const Value &x = reverse ? b.first : a.first, &y = reverse ? a.first : b.first;
-    if (small) return x.small() < y.small();
-    if (text) return to_string_view(x) < to_string_view(y);
-    if (!fine) return false;
-    auto r = compare(x, y);
-    if (!r) {
-      fine = false;
-      why = r.error();
-      return false;
-    }
-    return *r < 0;
-  };
-  std::stable_sort(items.begin(), items.end(), less);
-  if (!fine) c.fail(*why);
-  return fine;
+Value in_order(Call& c, const std::vector<Value>& items, const std::vector<Value>& keys, bool reverse) {
+  std::vector<std::uint32_t> order;
+  if (!ops::sort_order(c, keys, reverse, order)) return c.failed();
+  Value out = new_list(c.heap(), items.size());
+  if (!out.valid()) return c.refuse(Refused::memory, "", out);
+  auto* l = as<ListObject>(out);
+  for (std::uint32_t i : order) l->items[l->size++] = items[i];
+  return out;
 }
 
 struct KeyedCall : Continuation {
@@ -495,13 +480,7 @@ struct KeyedCall : Continuation {
 
 struct Sorted : KeyedCall {
   Sorted(std::vector<Value> all, Value key_fn, bool r) : KeyedCall(std::move(all), key_fn), reverse(r) {}
-  Value done(Call& c) override {
-    std::vector<std::pair<Value, Value>> pairs;
-    for (std::size_t i = 0; i < items.size(); ++i) pairs.push_back({keys[i], items[i]});
-    if (!sort_values(c, pairs, reverse)) return c.failed();
-    for (std::size_t i = 0; i < items.size(); ++i) items[i] = pairs[i].second;
-    return c.heap().list(items);
-  }
+  Value done(Call& c) override { return in_order(c, items, keys, reverse); }
   bool reverse;
 };
 
@@ -514,12 +493,7 @@ Value sorted_(Call& c) {
   if (!ops::collect(c, a[0], items) || !c.need_bytes(items.size() * 16)) return c.failed();
   bool reverse = a[2].valid() && a[2].is_true();
   if (a[1].valid()) return c.push<Sorted>(std::move(items), a[1], reverse).step(c);
-  std::vector<std::pair<Value, Value>> pairs;
-  pairs.reserve(items.size());
-  for (Value v : items) pairs.push_back({v, v});
-  if (!sort_values(c, pairs, reverse)) return c.failed();
-  for (std::size_t i = 0; i < items.size(); ++i) items[i] = pairs[i].second;
-  return c.heap().list(items);
+  return in_order(c, items, items, reverse);
 }
 
 Value extreme(Call& c, const std::vector<Value>& items, const std::vector<Value>& keys, bool max) {

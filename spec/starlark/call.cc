@@ -19,26 +19,34 @@ constexpr WantRow kWants[] = {
     {kIterable, "iterable"}, {kStruct, "struct"}, {kInt, "int"}, {kFloat, "float"}, {kHost, "object"},
 };
 
+// By Kind.
+constexpr std::uint32_t kBits[kKindCount] = {kNone, kBool, kInt, kFloat, kString, kBytes, kList, kTuple,
+                                             kDict, kSet, 0, 0, 0, kStruct, 0, kHost, 0, 0};
+static_assert(kBits[static_cast<int>(Kind::set)] == kSet &&
+              kBits[static_cast<int>(Kind::structure)] == kStruct &&
+              kBits[static_cast<int>(Kind::host)] == kHost);
+
 bool fits(Value v, std::uint32_t want) {
-  if (want == kAny) return true;
-  std::uint32_t bit = 0;
-  switch (kind_of(v)) {
-    case Kind::none: bit = kNone; break;
-    case Kind::boolean: bit = kBool; break;
-    case Kind::integer: bit = kInt; break;
-    case Kind::floating: bit = kFloat; break;
-    case Kind::string: bit = kString; break;
-    case Kind::bytes: bit = kBytes; break;
-    case Kind::list: bit = kList; break;
-    case Kind::tuple: bit = kTuple; break;
-    case Kind::dict: bit = kDict; break;
-    case Kind::set: bit = kSet; break;
-    case Kind::structure: bit = kStruct; break;
-    case Kind::host: bit = kHost; break;
-    default: break;
+  if (want == kAny || (want & kBits[static_cast<int>(kind_of(v))]) != 0) return true;
+  return ((want & kCallable) != 0 && is_callable(v)) || ((want & kIterable) != 0 && is_iterable(v));
+}
+
+bool by_position(const Param& p) { return p.form == Param::required || p.form == Param::optional; }
+
+// Positional arguments only, and nothing wrong with them.
+bool unpack_quickly(std::span<const Value> args, std::span<const Param> params,
+                    std::span<Value> out) {
+  if (args.size() > params.size()) return false;
+  std::size_t i = 0;
+  for (; i < args.size(); ++i) {
+    if (!by_position(params[i]) || !fits(args[i], params[i].want)) return false;
+    out[i] = args[i];
   }
-  return (want & bit) != 0 || ((want & kCallable) != 0 && is_callable(v)) ||
-         ((want & kIterable) != 0 && is_iterable(v));
+  for (; i < params.size(); ++i) {
+    if (params[i].form != Param::optional && params[i].form != Param::keyword_only) return false;
+    out[i] = Value();
+  }
+  return true;
 }
 
 std::string want_text(std::uint32_t want) {
@@ -109,10 +117,8 @@ std::string_view Call::name() const {
 void* Call::host() const { return fiber_->env_.host; }
 
 bool Call::unpack(std::span<const Param> params, std::span<Value> out) {
-  std::size_t positional = 0;
-  for (const Param& p : params) {
-    positional += p.form == Param::required || p.form == Param::optional ? 1 : 0;
-  }
+  if (kwargs_.empty() && unpack_quickly(args_, params, out)) return true;
+  auto positional = static_cast<std::size_t>(std::count_if(params.begin(), params.end(), by_position));
   if (args_.size() > positional) {
     fail(Code::call, std::string(name()) + ": got " + std::to_string(args_.size()) +
                          " arguments, want " +

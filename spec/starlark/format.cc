@@ -29,6 +29,12 @@ Value as_int(Call& c, Value v) {
 }
 
 bool number(Call& c, Writer& w, char form, Value v) {
+  if (v.is_small_int() && (form == 'd' || form == 'i')) {
+    char digits[24];
+    auto end = std::to_chars(digits, digits + sizeof digits, v.small());
+    w.add(View(digits, static_cast<std::size_t>(end.ptr - digits)));
+    return true;
+  }
   Value i = as_int(c, v);
   if (!i.valid()) return false;
   int base = form == 'o' ? 8 : form == 'x' || form == 'X' ? 16 : 10;

@@ -9,17 +9,31 @@
 #include <new>
 #include <unordered_map>
 
+#include <sys/mman.h>
+
 #include "spec/starlark/objects.h"
 
 namespace starlark {
 namespace {
 
-constexpr std::size_t kChunkSize = 128 * 1024;
 constexpr std::size_t kFirstChunk = 16 * 1024;
+constexpr std::size_t kChunkSize = 128 * 1024;  // the next ones
+constexpr std::size_t kLargeChunk = 2 * 1024 * 1024;  // those of a heap of twice that; a huge page
 // Buffers from here on come from the system one by one and go back to it.
 constexpr std::size_t kLargeBuffer = 256 * 1024;
 
 constexpr std::uint8_t kScratchRegion = 2;
+
+// As malloc. Large blocks ask for huge pages: to fault in small ones costs as much as to fill them.
+void* take_block(std::size_t bytes) {
+  if (bytes < kLargeChunk) return std::malloc(bytes);
+  void* memory = nullptr;
+  if (posix_memalign(&memory, kLargeChunk, bytes) != 0) return nullptr;
+#ifdef MADV_HUGEPAGE
+  madvise(memory, bytes & ~(kLargeChunk - 1), MADV_HUGEPAGE);  // a wish
+#endif
+  return memory;
+}
 
 }  // namespace
 
@@ -35,6 +49,7 @@ struct Heap::Scratch {
   std::size_t hosts;
   char* next;
   char* end;
+  std::size_t used;
 };
 
 Heap::Heap(std::size_t budget) : budget_(budget) {}
@@ -46,12 +61,16 @@ Heap::~Heap() {
 
 void* Heap::allocate_slow(std::size_t bytes) {
   bool first = chunks_.size() == (scratch_ ? scratch_->chunks : 0);
-  std::size_t size = std::max(bytes, first ? kFirstChunk : kChunkSize);
-  void* memory = std::malloc(size);
+  std::size_t so_far = used_ - (scratch_ ? scratch_->used : 0);
+  bool large = so_far >= 2 * kLargeChunk && try_bytes(kLargeChunk);
+  bool alone = bytes >= kChunkSize / 2;  // the open chunk stays open
+  std::size_t size = first ? kFirstChunk : large ? kLargeChunk : kChunkSize;
+  if (alone || bytes > size) size = bytes;
+  void* memory = take_block(size);
   if (memory == nullptr) throw std::bad_alloc();
   chunks_.push_back({memory, size});
   used_ += size;
-  if (bytes >= kChunkSize / 2) return memory;  // the open chunk stays open
+  if (alone) return memory;
   next_ = static_cast<char*>(memory) + bytes;
   end_ = static_cast<char*>(memory) + size;
   return memory;
@@ -63,7 +82,7 @@ void* Heap::take_buffer(std::size_t& bytes) {
   bytes = std::bit_ceil(std::max<std::size_t>(bytes, 32));
   if (bytes >= kLargeBuffer) {
     if (!try_bytes(bytes)) return nullptr;
-    void* memory = std::malloc(bytes);
+    void* memory = take_block(bytes);
     if (memory == nullptr) return nullptr;
     chunks_.push_back({memory, bytes});
     used_ += bytes;
@@ -112,7 +131,7 @@ Value Heap::host(std::unique_ptr<HostObject> object) {
 
 bool Heap::begin_scratch() {
   if (scratch_) return false;
-  scratch_ = std::make_unique<Scratch>(Scratch{chunks_.size(), hosts_.size(), next_, end_});
+  scratch_ = std::make_unique<Scratch>(Scratch{chunks_.size(), hosts_.size(), next_, end_, used_});
   // A chunk of its own, so that the region is whole chunks.
   next_ = end_ = nullptr;
   region_ = kScratchRegion;
@@ -160,6 +179,8 @@ class CopyOut {
         std::vector<Value> items(length(v), Value::none());
         Value to = heap_.tuple(items);
         done_[v.object()] = to;
+        failed_ = failed_ || length(to) != items.size();
+        if (failed_) return to;
         for (std::size_t i = 0; i < items.size(); ++i) {
           as<TupleObject>(to)->items()[i] = copy(elements(v)[i], depth + 1);
         }
@@ -259,14 +280,15 @@ Value Heap::end_scratch(Value keep) {
   end_ = was.end;
   region_ = 1;
   scratch_.reset();
+  const std::size_t before_copy = used_;
   CopyOut out(*this);
   Value kept = keep.valid() ? out.copy(keep, 0) : keep;
   if (out.failed()) kept = Value();
   dropped.clear();
   for (std::size_t i = was.chunks; i < scratch_end; ++i) {
-    used_ -= chunks_[i].size;
     std::free(chunks_[i].memory);
   }
+  used_ = was.used + (used_ - before_copy);  // an overdraft of the region ends with it
   chunks_.erase(chunks_.begin() + static_cast<std::ptrdiff_t>(was.chunks),
                 chunks_.begin() + static_cast<std::ptrdiff_t>(scratch_end));
   return kept;

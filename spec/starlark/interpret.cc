@@ -20,6 +20,73 @@ inline bool quick_truth(Value v) {
   return v.is_bool() ? v.is_true() : truth(v);
 }
 
+// The sum of two strings; no value: the general way must do it.
+inline Value quick_concat(Heap& heap, Value x, Value y) {
+  if (!is_string(x) || !is_string(y)) return Value();
+  auto *a = as<StringObject>(x), *b = as<StringObject>(y);
+  if (a->size == 0 || b->size == 0 || std::size_t{a->size} + b->size > kMaxString) return Value();
+  return concat(heap, Kind::string, a, b);
+}
+
+// x[i] of lists, tuples, and dicts with common keys; no value: the general way must do it.
+inline Value quick_index(Value x, Value i) {
+  if (!x.is_object()) return Value();
+  std::uint32_t h;
+  switch (x.object()->kind) {
+    case Kind::list: {
+      auto* l = as<ListObject>(x);
+      auto at = static_cast<std::uint64_t>(i.small());
+      return i.is_small_int() && at < l->size ? l->items[at] : Value();
+    }
+    case Kind::tuple: {
+      auto* t = as<TupleObject>(x);
+      auto at = static_cast<std::uint64_t>(i.small());
+      return i.is_small_int() && at < t->size ? t->items()[at] : Value();
+    }
+    case Kind::dict: {
+      TableEntry* e;
+      if (!quick_hash(i, h) || table_find(as<TableObject>(x), i, h, e) != Refused::no) return Value();
+      return e != nullptr ? e->value : Value();
+    }
+    default: return Value();
+  }
+}
+
+// x[i] = v likewise; false: the general way must do it.
+inline bool quick_set_index(Heap& heap, Value x, Value i, Value v) {
+  if (!x.is_object() || changeable(heap, x.object()) != Refused::no) return false;
+  std::uint32_t h;
+  if (x.object()->kind == Kind::list) {
+    auto* l = as<ListObject>(x);
+    auto at = static_cast<std::uint64_t>(i.small());
+    if (!i.is_small_int() || at >= l->size) return false;
+    l->items[at] = v;
+    return true;
+  }
+  return x.object()->kind == Kind::dict && quick_hash(i, h) &&
+         table_insert(heap, as<TableObject>(x), i, h, v) == Refused::no;
+}
+
+// The field of a struct or module. The instruction remembers where it was last: structs made at one
+// place of a program have it there again. A wrong hint costs time only, so threads may race for it.
+inline Value quick_field(Value x, Value name, const Ins* pc) {
+  if (!is_kind(x, Kind::structure) && !is_kind(x, Kind::module)) return Value();
+  const auto* o = as<StructObject>(x);
+  auto hint = static_cast<std::uint32_t>(__atomic_load_n(&pc->e, __ATOMIC_RELAXED));
+  if (hint < o->count && o->fields()[hint].name.same(name)) return o->fields()[hint].value;
+  const Keyword* f = find_field(o, as<StringObject>(name));
+  if (f == nullptr) return Value();
+  auto at = static_cast<std::uint32_t>(f - o->fields());
+  if (at != hint) {
+    __atomic_store_n(const_cast<std::int32_t*>(&pc->e), static_cast<std::int32_t>(at), __ATOMIC_RELAXED);
+  }
+  return f->value;
+}
+
+inline Value quick_integer(Heap& heap, std::int64_t i) {
+  return Value::fits_small(i) ? Value::small_int(i) : heap.integer(i);
+}
+
 }  // namespace
 
 // Computed goto: one indirect jump per kind of instruction.
@@ -131,6 +198,10 @@ do_add: {
       !__builtin_add_overflow(static_cast<std::int64_t>(x.bits()),
                               static_cast<std::int64_t>(y.bits() - 1), &r)) {
     base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
+    NEXT;
+  }
+  if (Value joined = quick_concat(heap, x, y); joined.valid()) {
+    base[pc->a] = joined;
     NEXT;
   }
   SAVE;
@@ -259,33 +330,30 @@ do_contains: {
   base[pc->a] = Value::boolean(r.is_true() != (pc->e != 0));
   NEXT;
 }
-do_attr:
+do_attr: {
+  Value x = base[pc->b], name = constants[pc->d];
+  if (Value v = quick_field(x, name, pc); v.valid()) {
+    base[pc->a] = v;
+    NEXT;
+  }
   SAVE;
-  CHECKED(ops::attribute(c, base[pc->b], constants[pc->d]));
+  CHECKED(ops::attribute(c, x, name));
+}
 do_set_attr:
   SAVE;
   if (!ops::set_attribute(c, base[pc->a], constants[pc->d], base[pc->b])) goto out;
   NEXT;
 do_index: {
   Value x = base[pc->b], i = base[pc->c];
-  if (i.is_small_int() && is_kind(x, Kind::list)) {
-    auto* l = as<ListObject>(x);
-    auto at = static_cast<std::uint64_t>(i.small());
-    if (at < l->size) {
-      base[pc->a] = l->items[at];
-      NEXT;
-    }
-  } else if (is_kind(x, Kind::dict) && is_string(i)) {
-    TableEntry* e;
-    if (table_find(as<TableObject>(x), i, string_hash(as<StringObject>(i)), e) == Refused::no && e) {
-      base[pc->a] = e->value;
-      NEXT;
-    }
+  if (Value v = quick_index(x, i); v.valid()) {
+    base[pc->a] = v;
+    NEXT;
   }
   SAVE;
   CHECKED(ops::index(c, x, i));
 }
 do_set_index:
+  if (quick_set_index(heap, base[pc->a], base[pc->b], base[pc->c])) NEXT;
   SAVE;
   if (!ops::set_index(c, base[pc->a], base[pc->b], base[pc->c])) goto out;
   NEXT;
@@ -432,7 +500,7 @@ do_next: {
     more = i < r->length;
     if (more) {
       it[1] = Value::small_int(i + 1);
-      item = heap.integer(r->start + i * r->step);
+      item = quick_integer(heap, r->start + i * r->step);
     }
   } else if (is_kind(v, Kind::list)) {
     auto* l = as<ListObject>(v);

@@ -137,15 +137,11 @@ int int_compare_double(Value a, double d) {
 }
 
 std::uint32_t int_hash(Value a) {
-  std::uint64_t h;
-  if (a.is_small_int()) {
-    h = static_cast<std::uint64_t>(a.small()) * 0x9E3779B97F4A7C15ull;
-  } else {
-    h = as<BigObject>(a)->flags;
-    for (std::uint32_t i = 0; i < a.object()->aux; ++i) {
-      h = (h ^ as<BigObject>(a)->limbs()[i]) * 0x9E3779B97F4A7C15ull;
-      h ^= h >> 31;
-    }
+  if (a.is_small_int()) return small_int_hash(a);
+  std::uint64_t h = as<BigObject>(a)->flags;
+  for (std::uint32_t i = 0; i < a.object()->aux; ++i) {
+    h = (h ^ as<BigObject>(a)->limbs()[i]) * 0x9E3779B97F4A7C15ull;
+    h ^= h >> 31;
   }
   return static_cast<std::uint32_t>(h >> 32);
 }

@@ -43,7 +43,7 @@ class Lowering {
 
   void params() {
     std::int32_t defaults = 0;
-    out_.simple = true;
+    out_.direct = true;
     for (std::size_t i = 0; i < f_.params.size(); ++i) {
       const core::Param& p = f_.params[i];
       ParamSlot slot{intern(f_.locals[i].name), p.kind, p.has_default ? defaults++ : -1};
@@ -51,8 +51,8 @@ class Lowering {
       if (p.kind == core::ParamKind::normal) {
         ++out_.normal;
         out_.required += p.has_default ? 0 : 1;
-      } else {
-        out_.simple = false;
+      } else if (p.kind != core::ParamKind::keyword_only) {
+        out_.direct = false;
       }
     }
     out_.defaults = static_cast<std::uint32_t>(defaults);
@@ -176,9 +176,11 @@ class Lowering {
 
   // ---- emission
   Value intern(std::string_view s) {
+    if (auto it = image_.strings.find(s); it != image_.strings.end()) return it->second;
     Value v = image_.heap.string(s);
     if (v.object()->region != Object::kFrozen) v.object()->region = Object::kFrozen;
     string_hash(as<StringObject>(v));
+    image_.strings.emplace(to_string_view(v), v);
     return v;
   }
 

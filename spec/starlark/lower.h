@@ -39,7 +39,7 @@ struct Ins {
   VmOp op;
   std::uint16_t a = 0, b = 0, c = 0;
   std::int32_t d = 0;  // jump target, constant, slot, small int, call site
-  std::int32_t e = 0;  // second of these
+  std::int32_t e = 0;  // second of these; attr: where the field was last (field_hint)
 };
 static_assert(sizeof(Ins) == 16);
 
@@ -82,7 +82,7 @@ struct Lowered {
   std::uint32_t normal = 0;      // parameters of ParamKind::normal
   std::uint32_t required = 0;    // of these, without a default
   std::uint32_t defaults = 0;
-  bool simple = false;           // only normal parameters
+  bool direct = false;           // neither *args nor **kwargs
   bool clear_locals = false;     // some local may be read before it is assigned
   bool recursion = false;
   std::vector<std::uint16_t> cells;  // locals that are cells
@@ -96,6 +96,7 @@ struct Lowered {
 
 struct Program::Image {
   Heap heap;
+  std::unordered_map<std::string_view, Value> strings;  // names and literals: equal ones are the same
   std::vector<std::unique_ptr<Lowered>> functions;  // as core().functions
   std::unordered_map<std::string_view, std::uint32_t> by_key;
   std::vector<std::string> slots;  // globals, then predeclared names

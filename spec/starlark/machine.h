@@ -72,6 +72,12 @@ struct Machine {
             std::size_t base);
   bool enter(FunctionObject* fn, std::size_t base);  // arguments are in place
   bool call_site(const Lowered& code, const Site& site, Value* base, std::size_t top);
+  bool enter_directly(const Lowered& code, const Site& site, std::size_t base, FunctionObject* fn,
+                      std::size_t top, bool& entered);
+  bool call_with(Value callee, const Builtin* builtin, Value self, std::span<const Value> args,
+                 std::span<const Keyword> kwargs, std::size_t top);
+  bool spread(const Lowered& code, const Site& site, const Value* base, std::vector<Value>& args,
+              std::vector<Keyword>& kwargs);
   bool call_builtin(const Builtin& b, Value self, std::span<const Value> args,
                     std::span<const Keyword> kwargs, Value& out);
   bool call_host(Value object, std::span<const Value> args, std::span<const Keyword> kwargs,

@@ -118,19 +118,16 @@ Value istitle_(Call& c) {
 
 // The part of the string that [start:end] means; `from` is where it begins.
 bool window(Call& c, Value start, Value end, View& part, std::size_t& from) {
-  Value s = ops::slice(c, c.self(), start.valid() ? start : Value::none(),
-                       end.valid() ? end : Value::none(), Value::none());
-  if (!s.valid()) return false;
   auto n = static_cast<std::int64_t>(self(c).size());
-  std::int64_t at = 0;
-  if (start.valid() && !start.is_none()) {
-    at = to_int64(start).value_or(int_sign(start) < 0 ? -n : n);
-    if (at < 0) at += n;
-    at = std::clamp<std::int64_t>(at, 0, n);
-  }
-  from = static_cast<std::size_t>(at);
-  part = self(c).substr(from, length(s));
-  return true;
+  auto bound = [&](Value v, std::int64_t missing) {
+    if (!v.valid() || v.is_none()) return missing;
+    std::int64_t at = to_int64(v).value_or(int_sign(v) < 0 ? -n : n);
+    return std::clamp<std::int64_t>(at < 0 ? at + n : at, 0, n);
+  };
+  std::int64_t low = bound(start, 0), high = std::max(low, bound(end, n));
+  from = static_cast<std::size_t>(low);
+  part = self(c).substr(from, static_cast<std::size_t>(high - low));
+  return part.size() < 16 || c.charge(part.size() / 16);
 }
 
 constexpr Param kFind[] = {required("sub"), optional("start", kInt | kNone),

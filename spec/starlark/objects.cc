@@ -345,13 +345,6 @@ std::string refusal_text(Refused why, std::string_view verb, Value container) {
 
 // ---- reading
 
-Kind kind_of(Value v) {
-  if (v.is_small_int()) return Kind::integer;
-  if (v.is_inline_float()) return Kind::floating;
-  if (v.is_object()) return v.object()->kind;
-  return v.is_none() ? Kind::none : Kind::boolean;
-}
-
 std::string_view type_name(Value v) {
   static constexpr std::string_view kNames[kKindCount] = {
       "NoneType", "bool", "int", "float", "string", "bytes", "list", "tuple", "dict", "set",
@@ -436,6 +429,19 @@ Value dict_get(Value dict, std::string_view key) {
 std::vector<Keyword> fields(Value v) {
   auto* s = as<StructObject>(v);
   return {s->fields(), s->fields() + s->count};
+}
+
+const Keyword* find_field(const StructObject* s, const StringObject* name) {
+  constexpr std::uint64_t kFew = 8;  // names of one program are the same objects
+  for (std::uint64_t i = 0; i < std::min(s->count, kFew); ++i) {
+    if (s->fields()[i].name.same(Value::of(name))) return &s->fields()[i];
+  }
+  const Keyword* end = s->fields() + s->count;
+  const Keyword* at = std::lower_bound(s->fields(), end, name->view(),
+                                       [](const Keyword& k, std::string_view n) {
+    return as<StringObject>(k.name)->view() < n;
+  });
+  return at != end && same_string(as<StringObject>(at->name), name) ? at : nullptr;
 }
 
 Value field(Value v, std::string_view name) {

@@ -55,7 +55,7 @@ struct TableObject : Object {  // dict and set
   std::uint32_t mask;      // of `index`; 0: no index, entries are searched one by one
   std::uint32_t unused;
   TableEntry* entries;
-  std::uint32_t* index;    // entry number + 1, or 0
+  std::uint64_t* index;    // hash << 32 | entry number + 1, or 0
 };
 
 struct RangeObject : Object {
@@ -75,6 +75,7 @@ struct StructObject : Object {  // structure and module
   std::uint64_t count;
   Value constructor;  // module: its name
   Keyword* fields() { return reinterpret_cast<Keyword*>(this + 1); }  // sorted by name
+  const Keyword* fields() const { return reinterpret_cast<const Keyword*>(this + 1); }
 };
 struct HostRef : Object {
   HostObject* object;
@@ -174,6 +175,25 @@ inline bool list_push(Heap& heap, ListObject* list, Value v) {
   list->items[list->size++] = v;
   return true;
 }
+
+// The hash of small ints in a row is a row: what is filled in order lies in order.
+inline std::uint32_t small_int_hash(Value v) {
+  auto i = static_cast<std::uint64_t>(v.small());
+  return static_cast<std::uint32_t>(i) ^ (static_cast<std::uint32_t>(i >> 32) * 0x9E3779B9u);
+}
+// For the keys that most tables have, which cannot fail.
+inline bool quick_hash(Value v, std::uint32_t& out) {
+  if (v.is_small_int()) {
+    out = small_int_hash(v);
+    return true;
+  }
+  if (!is_string(v)) return false;
+  out = string_hash(as<StringObject>(v));
+  return true;
+}
+
+// A struct's or module's field; null if there is none.
+const Keyword* find_field(const StructObject* s, const StringObject* name);
 
 // ---- tables. Hash errors and budgets come back as Refused; `table` is assumed changeable.
 Refused table_find(TableObject* t, Value key, std::uint32_t hash, TableEntry*& out);

@@ -24,6 +24,9 @@ std::vector<std::string_view> attribute_names(Value x);
 bool extend(Call& c, Value list, Value with, std::string_view verb);
 bool update_dict(Call& c, Value dict, Value with);
 bool insert(Call& c, Value dict, Value key, Value v, bool must_be_new);
+// The order that sorted() gives to elements with these keys: stable. False: some have no order, or
+// the budget is used up (error set).
+bool sort_order(Call& c, std::span<const Value> keys, bool reverse, std::vector<std::uint32_t>& order);
 // The elements of any iterable; false: not iterable, or over the budget (error set).
 bool collect(Call& c, Value iterable, std::vector<Value>& out);
 

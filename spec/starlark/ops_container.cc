@@ -131,7 +131,8 @@ bool insert(Call& c, Value dict, Value key, Value v, bool must_be_new) {
     return false;
   }
   std::uint32_t before = t->live;
-  Refused r = c.heap().dict_set(dict, key, v);
+  Refused r = changeable(c.heap(), t);
+  if (r == Refused::no) r = table_insert(c.heap(), t, key, *h, v);
   if (r != Refused::no) {
     c.refuse(r, "insert into", dict);
     return false;
@@ -233,7 +234,8 @@ Value attribute(Call& c, Value x, Value name_value) {
   Kind k = kind_of(x);
   Value v;
   if (k == Kind::structure || k == Kind::module) {
-    v = field(x, name);
+    const Keyword* f = find_field(as<StructObject>(x), as<StringObject>(name_value));
+    if (f != nullptr) v = f->value;
   } else if (k == Kind::host) {
     v = host_object(x)->attr(c, name);
     if (!v.valid() && c.has_error()) return v;

@@ -14,11 +14,28 @@ namespace {
 constexpr std::uint32_t kUnindexed = 8;
 constexpr std::uint32_t kMaxEntries = 100'000'000;
 
-Refused same_key(Value a, Value b, bool& same) {
-  if (a.same(b)) {
-    same = true;
-    return Refused::no;
+// The places where a hash may stand in the index, in order; every place comes in the end. All bits of
+// the hash take part, because the low ones of small ints follow each other.
+class Probe {
+ public:
+  Probe(const TableObject* t, std::uint32_t hash) : mask_(t->mask), rest_(hash), at_(hash & t->mask) {}
+  std::uint32_t at() const { return at_; }
+  void next() {
+    rest_ >>= 5;
+    at_ = (at_ * 5 + 1 + rest_) & mask_;
   }
+
+ private:
+  std::uint32_t mask_, rest_, at_;
+};
+
+std::uint64_t slot_of(std::uint32_t hash, std::uint32_t entry) {
+  return std::uint64_t{hash} << 32 | (entry + 1);
+}
+
+Refused same_key(Value a, Value b, bool& same) {
+  same = a.same(b);
+  if (same || (a.is_small_int() && b.is_small_int())) return Refused::no;
   if (is_string(a) && is_string(b)) {
     same = same_string(as<StringObject>(a), as<StringObject>(b));
     return Refused::no;
@@ -28,13 +45,52 @@ Refused same_key(Value a, Value b, bool& same) {
   return result ? Refused::no : Refused::too_deep;
 }
 
+// The entry whose hash is this and for which `fits` says so, or null; `fits` may end it by saying
+// that it failed. `free`: where it would stand in the index.
+template <class Fits>
+TableEntry* find_entry(const TableObject* t, std::uint32_t hash, std::uint32_t& free, Fits fits) {
+  if (t->mask == 0) {
+    for (std::uint32_t i = t->first; i < t->used; ++i) {
+      TableEntry& e = t->entries[i];
+      if (e.hash == hash && e.key.valid() && fits(e)) return &e;
+    }
+    return nullptr;
+  }
+  for (Probe p(t, hash);; p.next()) {
+    std::uint64_t slot = t->index[p.at()];
+    if (slot == 0) {
+      free = p.at();
+      return nullptr;
+    }
+    if (slot >> 32 != hash) continue;
+    TableEntry& e = t->entries[static_cast<std::uint32_t>(slot) - 1];
+    if (e.key.valid() && fits(e)) return &e;
+  }
+}
+
+Refused find_key(const TableObject* t, Value key, std::uint32_t hash, std::uint32_t& free,
+                 TableEntry*& out) {
+  Refused problem = Refused::no;
+  out = find_entry(t, hash, free, [&](const TableEntry& e) {
+    bool same = false;
+    problem = same_key(e.key, key, same);
+    return same || problem != Refused::no;
+  });
+  if (problem != Refused::no) out = nullptr;
+  return problem;
+}
+
+std::uint32_t free_place(const TableObject* t, std::uint32_t hash) {
+  Probe p(t, hash);
+  while (t->index[p.at()] != 0) p.next();
+  return p.at();
+}
+
 void fill_index(TableObject* t) {
   std::fill(t->index, t->index + t->mask + 1, 0u);
   for (std::uint32_t i = 0; i < t->used; ++i) {
-    if (!t->entries[i].key.valid()) continue;
-    std::uint32_t at = t->entries[i].hash & t->mask;
-    while (t->index[at] != 0) at = (at + 1) & t->mask;
-    t->index[at] = i + 1;
+    const TableEntry& e = t->entries[i];
+    if (e.key.valid()) t->index[free_place(t, e.hash)] = slot_of(e.hash, i);
   }
 }
 
@@ -49,13 +105,13 @@ bool regrow(Heap& heap, TableObject* t, std::size_t wanted) {
   }
   if (capacity > kUnindexed) {
     std::size_t size = std::bit_ceil(capacity + capacity / 3 + std::size_t{1});
-    std::size_t index_bytes = size * sizeof(std::uint32_t);
-    auto* index = static_cast<std::uint32_t*>(heap.take_buffer(index_bytes));
+    std::size_t index_bytes = size * sizeof(std::uint64_t);
+    auto* index = static_cast<std::uint64_t*>(heap.take_buffer(index_bytes));
     if (index == nullptr) {
       heap.give_buffer(entries, bytes);
       return false;
     }
-    if (t->mask != 0) heap.give_buffer(t->index, (t->mask + std::size_t{1}) * 4);
+    if (t->mask != 0) heap.give_buffer(t->index, (t->mask + std::size_t{1}) * sizeof(std::uint64_t));
     t->index = index;
     t->mask = static_cast<std::uint32_t>(size - 1);
   }
@@ -80,53 +136,21 @@ Value new_table(Heap& heap, Kind kind) {
 }
 
 Refused table_find(TableObject* t, Value key, std::uint32_t hash, TableEntry*& out) {
-  out = nullptr;
-  bool same = false;
-  if (t->mask == 0) {
-    for (std::uint32_t i = t->first; i < t->used; ++i) {
-      TableEntry& e = t->entries[i];
-      if (e.hash != hash || !e.key.valid()) continue;
-      if (Refused r = same_key(e.key, key, same); r != Refused::no) return r;
-      if (same) {
-        out = &e;
-        return Refused::no;
-      }
-    }
-    return Refused::no;
-  }
-  for (std::uint32_t at = hash & t->mask; t->index[at] != 0; at = (at + 1) & t->mask) {
-    TableEntry& e = t->entries[t->index[at] - 1];
-    if (e.hash != hash || !e.key.valid()) continue;
-    if (Refused r = same_key(e.key, key, same); r != Refused::no) return r;
-    if (same) {
-      out = &e;
-      return Refused::no;
-    }
-  }
-  return Refused::no;
+  std::uint32_t free;
+  return find_key(t, key, hash, free, out);
 }
 
 TableEntry* table_find_string(const TableObject* t, std::string_view key) {
-  std::uint32_t hash = hash_bytes(key);
-  auto fits = [&](const TableEntry& e) {
-    return e.hash == hash && e.key.valid() && is_string(e.key) &&
-           as<StringObject>(e.key)->view() == key;
-  };
-  if (t->mask == 0) {
-    for (std::uint32_t i = t->first; i < t->used; ++i) {
-      if (fits(t->entries[i])) return &t->entries[i];
-    }
-    return nullptr;
-  }
-  for (std::uint32_t at = hash & t->mask; t->index[at] != 0; at = (at + 1) & t->mask) {
-    if (fits(t->entries[t->index[at] - 1])) return &t->entries[t->index[at] - 1];
-  }
-  return nullptr;
+  std::uint32_t free;
+  return find_entry(t, hash_bytes(key), free, [&](const TableEntry& e) {
+    return is_string(e.key) && as<StringObject>(e.key)->view() == key;
+  });
 }
 
 Refused table_insert(Heap& heap, TableObject* t, Value key, std::uint32_t hash, Value value) {
   TableEntry* found;
-  if (Refused r = table_find(t, key, hash, found); r != Refused::no) return r;
+  std::uint32_t free = 0;
+  if (Refused r = find_key(t, key, hash, free, found); r != Refused::no) return r;
   if (found != nullptr) {
     found->value = value;
     return Refused::no;
@@ -135,13 +159,10 @@ Refused table_insert(Heap& heap, TableObject* t, Value key, std::uint32_t hash, 
     // Many deleted: the same size does.
     std::size_t wanted = t->live < t->used / 2 ? t->capacity : std::size_t{t->capacity} * 2;
     if (t->live >= kMaxEntries || !regrow(heap, t, wanted)) return Refused::memory;
+    if (t->mask != 0) free = free_place(t, hash);
   }
   t->entries[t->used] = {key, value, hash};
-  if (t->mask != 0) {
-    std::uint32_t at = hash & t->mask;
-    while (t->index[at] != 0) at = (at + 1) & t->mask;
-    t->index[at] = t->used + 1;
-  }
+  if (t->mask != 0) t->index[free] = slot_of(hash, t->used);
   ++t->used;
   ++t->live;
   return Refused::no;

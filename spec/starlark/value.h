@@ -90,7 +90,12 @@ struct Keyword {
 // ---- reading ----------------------------------------------------------------------------------
 // Every reader requires the kind it names (checked by assertion in debug builds only).
 
-Kind kind_of(Value v);  // v must be valid
+inline Kind kind_of(Value v) {  // v must be valid
+  if (v.is_small_int()) return Kind::integer;
+  if (v.is_inline_float()) return Kind::floating;
+  if (v.is_object()) return v.object()->kind;
+  return v.is_none() ? Kind::none : Kind::boolean;
+}
 // "int", "NoneType", "function", "builtin_function_or_method", a host object's own name…
 std::string_view type_name(Value v);
 bool is_frozen(Value v);  // immutable values count as frozen

@@ -460,6 +460,22 @@ TEST_CASE("the memory budget ends everything; scopes are left all the same") {
   }
 }
 
+// Each builds a list or tuple that the budget does not hold, in its last step.
+TEST_CASE("a result beyond the memory budget is an error, not a smaller one") {
+  for (const char* last : {"reversed(xs)", "list(xs)", "tuple(xs)", "sorted(xs)", "xs + xs", "xs[:]",
+                           "tuple(enumerate(xs))", "zip(xs)", "[x for x in xs]",
+                           "{1: xs}.values() + xs", "xs * 2"}) {
+    CAPTURE(std::string(last));
+    Bench b(std::string("def main():\n    xs = [0] * 600000\n    return len(") + last +
+                ")\n",
+            UINT64_MAX, std::size_t{12} << 20);
+    Fiber f(b.heap, b.env);
+    f.start(b.fn());
+    REQUIRE(f.resume() == Fiber::State::failed);
+    CHECK(f.error().code == Code::memory);
+  }
+}
+
 TEST_CASE("calls nested too deeply leave their scopes") {
   Bench b("def f(n):\n    return scope('x', lambda: f(n + 1))\ndef main():\n    return f(0)\n");
   b.env.limits.depth = 50;
