@@ -5,7 +5,8 @@
 //   Rules in order. The first that fires decides. A rule that matches but does not fire counts its
 //   match and passes on; rules after the deciding one do not count.
 //   n counts this rule's matches. It fires iff n > after, (n − after) % every == 0, fewer than
-//   max_fires so far, and draw(seed, rule, n) is below the probability.
+//   max_fires so far, and draw(seed, rule, n) is below the probability; or it is sticky and has
+//   fired on this file before.
 //
 // Async-signal-safe, allocates nothing, calls nothing. Valid C11, C++ and BPF C.
 #ifndef FBX_ABI_DECIDE_H
@@ -84,11 +85,11 @@ FBX_INLINE int fbx_ordinal_fires(const struct fbx_rule *rule, uint64_t n, uint64
 // One attempt to count a match. Returns its ordinal, and whether it fires in *fires; 0 = somebody
 // else counted at the same time.
 FBX_INLINE uint64_t fbx_try_count(const struct fbx_rule *rule, struct fbx_counter *counter,
-                                  uint32_t *fires) {
+                                  uint32_t stuck, uint32_t *fires) {
   uint64_t old = *(volatile uint64_t *)&counter->state;
   uint64_t fired = old & FBX_FIRES_MASK;
   uint64_t n = (old >> FBX_FIRES_BITS) + 1;
-  uint32_t hit = fbx_ordinal_fires(rule, n, fired);
+  uint32_t hit = stuck || fbx_ordinal_fires(rule, n, fired);
   if (hit && fired < FBX_FIRES_MASK) fired++;
   if (__sync_val_compare_and_swap(&counter->state, old, (n << FBX_FIRES_BITS) | fired) != old)
     return 0;
@@ -103,28 +104,29 @@ struct fbx_counting {
   const struct fbx_rule *rule;
   struct fbx_counter *counter;
   uint64_t n;
+  uint32_t stuck;
   uint32_t fires;
 };
 
 static long fbx_count_turn(uint32_t i, void *context) {
   struct fbx_counting *c = context;
-  c->n = fbx_try_count(c->rule, c->counter, &c->fires);
+  c->n = fbx_try_count(c->rule, c->counter, c->stuck, &c->fires);
   return c->n != 0;
 }
 
 FBX_INLINE uint64_t fbx_count(const struct fbx_rule *rule, struct fbx_counter *counter,
-                              uint32_t *fires) {
-  struct fbx_counting c = {.rule = rule, .counter = counter};
+                              uint32_t stuck, uint32_t *fires) {
+  struct fbx_counting c = {.rule = rule, .counter = counter, .stuck = stuck};
   bpf_loop(FBX_CAS_TRIES, fbx_count_turn, &c, 0);
   *fires = c.fires;
   return c.n;
 }
 #else
 FBX_INLINE uint64_t fbx_count(const struct fbx_rule *rule, struct fbx_counter *counter,
-                              uint32_t *fires) {
+                              uint32_t stuck, uint32_t *fires) {
   uint64_t n = 0;
   *fires = 0;
-  for (int i = 0; i < FBX_CAS_TRIES && !n; i++) n = fbx_try_count(rule, counter, fires);
+  for (int i = 0; i < FBX_CAS_TRIES && !n; i++) n = fbx_try_count(rule, counter, stuck, fires);
   return n;
 }
 #endif
@@ -143,7 +145,7 @@ FBX_INLINE int fbx_decide_one(const struct fbx_rule *rule, uint32_t position,
     return 0;
   }
   out->matched |= bit;
-  n = fbx_count(rule, counter, &fires);
+  n = fbx_count(rule, counter, (key->stuck_mask & bit) != 0, &fires);
   if (!n) {
     out->lost = 1;
     __sync_fetch_and_add(&counter->lost, 1);

@@ -15,8 +15,8 @@
 #include <stdint.h>
 #endif
 
-// Log of what changed: 1 first form.
-#define FBX_RULE_ABI_VERSION 1
+// Log of what changed: 1 first form; 2 fbx_key.stuck_mask.
+#define FBX_RULE_ABI_VERSION 2
 
 #define FBX_SET_RULES 32     // a position in the set is a bit of a 32-bit mask
 #define FBX_RULE_PARTS 6
@@ -91,6 +91,7 @@ struct fbx_key {
   uint32_t kind;       // FBX_KIND_*
   uint32_t flags;      // FBX_KEY_*
   uint32_t path_mask;  // bit = position in the set of a rule whose path= matches
+  uint32_t stuck_mask;  // bit = position of a sticky rule that has failed a call on this file
   int32_t peer_service;  // FBX_PEER_UNKNOWN when no service of the test is there
   uint32_t peer_door;
   uint32_t peer_addr[4];
@@ -114,7 +115,7 @@ struct fbx_decision {
 static_assert(sizeof(struct fbx_rule_part) == 72, "layout");
 static_assert(sizeof(struct fbx_rule) == 6 * 72 + 24 + 6 * 8 + 32, "layout");
 static_assert(sizeof(struct fbx_ruleset) == 8 + 32 * sizeof(struct fbx_rule), "layout");
-static_assert(sizeof(struct fbx_key) == 44, "layout");
+static_assert(sizeof(struct fbx_key) == 48, "layout");
 static_assert(sizeof(struct fbx_decision) == 48, "layout");
 #endif
 

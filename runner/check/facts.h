@@ -6,8 +6,10 @@
 // Thread rule: values.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/refusal.h"
@@ -49,6 +51,8 @@ struct Facts {
   std::vector<Judged> judged;             // look-backs, expect_exit, second judgements
   std::vector<ServiceExit> exits;
   std::vector<inject::RuleEntry> rules;
+  // As inject::RuleLog::after_lost_sync.
+  std::map<std::pair<int16_t, std::string>, uint64_t> after_lost_sync;
   observe::Loss loss;
   std::vector<Judged> doubts;             // foreign answers, outside dials, inexact barriers…
   std::optional<std::string> start_failure;  // a service did not become ready: fails the test

@@ -54,7 +54,7 @@ Result<std::shared_ptr<const ActiveSet>> make_set(std::vector<CompiledRule> rule
     for (uint16_t nr : rules[i].calls) {
       Wanted& wanted = set->wanted[nr];
       set->hits[nr] = true;
-      wanted.path |= !rules[i].paths.empty();
+      wanted.path |= !rules[i].paths.empty() || rules[i].sticky;
       wanted.peer |= rules[i].abi.to_kind != FBX_TO_ANY || may_hit_sockets(rules[i]);
       wanted.flags |= flags_wanted(rules[i]);
     }

@@ -76,6 +76,7 @@ Status MainInjector::begin_test(const TestInject& test) {
   partitions_->unix_dials = parts_.capabilities.unix_dials.works;
   unix_names_ = std::make_unique<UnixNames>(*parts_.object, parts_.worker, *peers_);
   join_ = std::make_unique<DecisionJoin>(*test.store);
+  lost_syncs_ = std::make_unique<LostSyncs>(*test.store);
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
   return supervisor_->start();
 }
@@ -450,6 +451,8 @@ Status MainInjector::collect() {
   join_->add(std::move(decisions), std::move(passed));
   for (const Escape& escape : join_->run(join_rules(), held, settled))
     add_escape(escape.rule, escape.text);
+  lost_syncs_->mark();
+  log_.after_lost_sync = lost_syncs_->counts();
   check_crossings();
   count_rules();
   note_bypasses();
@@ -470,6 +473,7 @@ Status MainInjector::end_test() {
   wire_.reset();
   partitions_.reset();
   join_.reset();
+  lost_syncs_.reset();
   unix_names_.reset();
   peers_.reset();
   sockets_.reset();

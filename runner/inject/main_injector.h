@@ -20,6 +20,7 @@
 #include "runner/inject/decision_join.h"
 #include "runner/inject/injector.h"
 #include "runner/inject/kernel_maps.h"
+#include "runner/inject/lost_syncs.h"
 #include "runner/inject/partitions.h"
 #include "runner/inject/peer_finder.h"
 #include "runner/inject/supervisor.h"
@@ -95,6 +96,7 @@ class MainInjector : public Injector {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<DecisionJoin> join_;
+  std::unique_ptr<LostSyncs> lost_syncs_;
   RuleLog log_;
   std::vector<Rule> rules_;
   std::map<int16_t, size_t> dials_checked_;  // by service, how many of its dials

@@ -140,9 +140,14 @@ Status set_action(const model::RuleSpec& spec, const plan::Service& service, fbx
   rule.action = FBX_ACT_DENY;
   rule.errnum = spec.errnum;
   if (spec.errnum <= 0 || spec.errnum > 4095) return fail("deny needs an errno");
-  if (spec.sticky) return fail("sticky=True: this fbx does not keep a failed sync failing yet");
   if (std::string gap = deny_gap(service, spec.keyword); !gap.empty()) return fail(std::move(gap));
   return {};
+}
+
+bool about_files(const fbx_rule& rule) {
+  for (uint32_t i = 0; i < rule.parts_used; ++i)
+    if (rule.parts[i].kinds & FBX_KINDS_FILES) return true;
+  return false;
 }
 
 void collect_flags(CompiledRule& rule) {
@@ -208,6 +213,9 @@ Result<CompiledRule> compile_rule(const model::RuleSpec& spec, const plan::Plan&
   out.calls.assign(parts.calls().begin(), parts.calls().end());
   out.connect_only = out.calls.size() == 1 && abi::find_syscall(out.calls[0])->name == "connect";
   collect_flags(out);
+  out.sticky = spec.sticky;
+  if (out.sticky && !about_files(out.abi))
+    return fail(spec.display + ": sticky=True keeps a file failing, and this is about none");
   return out;
 }
 

@@ -23,6 +23,7 @@ struct CompiledRule {
   std::vector<std::string> paths;  // globs of path= and of the op; all must match; empty = any
   std::vector<uint16_t> calls;     // native numbers that it can hit, ascending
   uint32_t flags = 0;              // FBX_KEY_* that some part demands
+  bool sticky = false;             // what it failed on a file, it goes on failing there
   bool connect_only = false;       // it hits connect and nothing else
 };
 

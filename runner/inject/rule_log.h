@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "spec/model/session.h"
@@ -42,6 +43,8 @@ struct RuleEntry {
 
 struct RuleLog {
   std::vector<RuleEntry> rules;
+  // Syncs that succeeded after one of the same file had been denied, by (service, path).
+  std::map<std::pair<int16_t, std::string>, uint64_t> after_lost_sync;
 };
 
 }  // namespace fbx::inject

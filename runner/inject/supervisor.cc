@@ -270,8 +270,11 @@ void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet>
 void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& seen) {
   fbx_key key = seen.key;
   key.path_mask = set.path_mask(seen.paths);
+  const std::string file = seen.paths.empty() ? std::string() : seen.paths.front();
+  key.stuck_mask = stuck_mask(set, file);
   fbx_decision d{};
   fbx_decide(&set.abi, counters_, &key, &d);
+  if (d.action == FBX_ACT_DENY && set.rules[d.position].sticky) stuck_.insert({d.rule, file});
   if (!d.matched && !d.near && !d.lost) return pass(call, true);
 
   Decision out;
@@ -334,6 +337,14 @@ Status Supervisor::put_on_wire(const Call& call, const abi::Syscall& row,
   const sockaddr_storage* to = way->to ? &*way->to : nullptr;
   if (way->dials) return (*wire_)->carry_connect(socket.get(), *to, rule, decision.delay_ns);
   return (*wire_)->carry_send(socket.get(), to, rule, decision.delay_ns);
+}
+
+uint32_t Supervisor::stuck_mask(const ActiveSet& set, const std::string& file) const {
+  uint32_t mask = 0;
+  if (stuck_.empty()) return mask;
+  for (size_t i = 0; i < set.rules.size(); ++i)
+    if (set.rules[i].sticky && stuck_.contains({set.rules[i].abi.rule, file})) mask |= 1u << i;
+  return mask;
 }
 
 // Calls that rules can't be applied to because they say nothing about what will be done, or say it

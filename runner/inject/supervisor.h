@@ -23,6 +23,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
+#include <string>
 #include <thread>
 #include <unordered_map>
 #include <vector>
@@ -111,6 +113,7 @@ class Supervisor {
                     std::unique_lock<std::mutex>& lock);
   void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
   bool note_bypass(const Call& call, ServiceState& state);
+  [[nodiscard]] uint32_t stuck_mask(const ActiveSet& set, const std::string& file) const;
   Status put_on_wire(const Call& call, const abi::Syscall& row, const Decision& decision);
   void pass(const Call& call, bool rules_active);
   void hold(const Call& call, Decision decision);
@@ -130,6 +133,7 @@ class Supervisor {
   std::map<int, Listener> listeners_;
   std::map<int16_t, ServiceState> services_;
   std::multimap<uint64_t, HeldCall> held_;  // by due time
+  std::set<std::pair<uint32_t, std::string>> stuck_;  // (sticky rule, a file that it failed on)
   std::vector<Decision> log_;
   std::vector<Passed> passed_;
   std::unordered_map<uint32_t, Passed> idle_;  // by tid: the last one while no rule was active

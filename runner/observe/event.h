@@ -52,6 +52,8 @@ constexpr uint16_t kBeginUnknown = 1u << 8;  // begin_ns is not measured (seccom
 constexpr uint16_t kFdAtEnd = 1u << 9;       // path and kind are those of the call's end
 constexpr uint16_t kWasHeld = 1u << 10;      // the supervisor held it (set by the injector)
 constexpr uint16_t kRestarted = 1u << 11;    // interrupted by signals and gone on; one event
+// A sync that succeeded after one of the same file was denied (set by the injector).
+constexpr uint16_t kAfterLostSync = 1u << 12;
 
 // Who is at the other end of a socket.
 constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known

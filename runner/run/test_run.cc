@@ -230,6 +230,7 @@ void TestRun::finish() {
         refuse_with(collected.error().text(), "hands");
       }
       facts_.rules = context_.injector->log().rules;
+      facts_.after_lost_sync = context_.injector->log().after_lost_sync;
     }
     if (body_ && body_->began_ns() != 0) {
       if (auto unseen = unseen_service(plan_, context_.observer->store())) {

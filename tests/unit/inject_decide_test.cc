@@ -171,6 +171,23 @@ TEST_CASE("the ordinals that fire") {
   }
 }
 
+TEST_CASE("a file that a sticky rule failed on fails whatever the ordinal, and counts") {
+  ModelRule m{.id = 3, .calls = {1}, .after = 0, .every = 1, .max_fires = 1};
+  World world;
+  world.set->rules[0] = abi_rule(m, 1);
+  world.set->count = 1;
+  std::vector<bool> fired;
+  for (const uint32_t stuck : {0u, 0u, 1u, 2u, 1u}) {
+    fbx_key key{};
+    key.nr = 1;
+    key.stuck_mask = stuck;  // bit 1 is another rule's
+    fired.push_back(world.decide(key).action == FBX_ACT_DENY);
+  }
+  CHECK(fired == std::vector<bool>{true, false, true, false, true});
+  CHECK((world.counters[3].state >> FBX_FIRES_BITS) == 5);
+  CHECK(world.counters[3].fired == 3);
+}
+
 TEST_CASE("threads never share or skip an ordinal") {
   ModelRule m{.id = 1, .calls = {1}, .every = 7, .max_fires = 1000};
   World world;
