@@ -219,6 +219,10 @@ class NeedsFinder {
   void action(int service, const std::string& keyword, const plan::Action& action) {
     if (action.kind == plan::Action::Kind::kDeny) add(plan::Need::Kind::kDeny, service, keyword);
     if (action.delay_ns != 0) add(plan::Need::Kind::kDelay, service, keyword);
+    // To let a call through, before a rule behind it decides, is to decide about it: by a hand that
+    // could as well deny it (connect), or hold it (the rest, of which some can't be denied).
+    if (action.kind == plan::Action::Kind::kAllow)
+      add(keyword == "connect" ? plan::Need::Kind::kDeny : plan::Need::Kind::kDelay, service, keyword);
     watch(service, keyword);
   }
 

@@ -38,7 +38,8 @@ class Call:
             return "/tmp/c/new.1"  # some new name
         if self.kind in ("file", "path"):
             return "/tmp/c/" + self.word[1]
-        return None
+        # What the service itself would read in /proc/self/fd; pipes and sockets have no path.
+        return {"device": "/dev/null", "memfd": "/memfd:caller"}.get(self.kind)
 
     def result(self):
         """What the kernel says when nobody interferes: 0 or an errno."""

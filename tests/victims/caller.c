@@ -150,7 +150,6 @@ int main(void) {
   must(results != MAP_FAILED, "mmap");
   open_all();
   const int listener = listen_on(env_int("PORT", 7001));
-  say("listens");
   for (;;) {
     const int client = accept_one(listener);
     char line[512];
