@@ -83,7 +83,7 @@ static __always_inline struct fbx_scratch *scratch__get(uint32_t index) {
 
 // Hands a finished record over: exactly one of written and lost counts it.
 static __always_inline int service__emit(const struct fbx_service *service, void *record,
-                                         uint32_t size) {
+                                         uint64_t size) {
   void *ring = service__ring(service);
   if (!ring) {
     worker__count_unbuilt(service->worker);

@@ -79,12 +79,13 @@ function(fbx_library name)
   endif()
 endfunction()
 
-# fbx_add_test(NAME [TIER default|ci|full] [TIMEOUT seconds] [ROOT] COMMAND command…): a ctest
+# fbx_add_test(NAME [TIER default|ci|full] [TIMEOUT seconds] [ROOT] [LAB] COMMAND command…): a ctest
 # test. `scripts/test` runs tier default, `--ci` adds ci, `--full` adds full; a tier is a ctest
 # label, so `ctest -L '^ci$'` runs one alone. ROOT says that the test needs root: scripts/test
-# then counts it as "could not run" for somebody who is not and has no sudo.
+# then counts it as "could not run" for somebody who is not and has no sudo; LAB likewise that it
+# needs scripts/lab.
 function(fbx_add_test name)
-  cmake_parse_arguments(ARG "ROOT" "TIER;TIMEOUT" "COMMAND" ${ARGN})
+  cmake_parse_arguments(ARG "ROOT;LAB" "TIER;TIMEOUT" "COMMAND" ${ARGN})
   if(NOT ARG_TIER)
     set(ARG_TIER default)
   endif()
@@ -97,6 +98,9 @@ function(fbx_add_test name)
   set(labels ${ARG_TIER})
   if(ARG_ROOT)
     list(APPEND labels root)
+  endif()
+  if(ARG_LAB)
+    list(APPEND labels lab)
   endif()
   add_test(NAME ${name} COMMAND ${ARG_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES LABELS "${labels}" TIMEOUT ${ARG_TIMEOUT})

@@ -50,19 +50,31 @@ def ctest(counts, tier, extra, prefix=()):
                 counts.failed += 1
 
 
-def root_tests(build, tier):
-    listing = subprocess.run(["ctest", "--test-dir", build, "-L", "^root$", "-L",
+def names_of(build, tier, label):
+    """The ctest tests of `tier` and those before it that carry `label`."""
+    listing = subprocess.run(["ctest", "--test-dir", build, "-L", f"^{label}$", "-L",
                               f"^({'|'.join(TIERS[:TIERS.index(tier) + 1])})$",
                               "--show-only=json-v1"], capture_output=True, check=True)
     return [test["name"] for test in json.loads(listing.stdout)["tests"]]
 
 
+def why_no_lab():
+    """Why scripts/lab can't be used here; "" when it can."""
+    asked = subprocess.run([ROOT / "scripts/lab", "--available"], capture_output=True, text=True)
+    return asked.stderr.strip() if asked.returncode != 0 else ""
+
+
 def all_ctests(counts, tier):
+    without = []
+    lab = names_of(counts.build, tier, "lab")
+    if lab and (why := why_no_lab()):
+        counts.could_not.update({name: why for name in lab})
+        without.append("lab")
     if os.geteuid() == 0:
-        ctest(counts, tier, [])
+        ctest(counts, tier, ["-LE", f"^({'|'.join(without)})$"] if without else [])
         return
-    ctest(counts, tier, ["-LE", "^root$"])
-    names = root_tests(counts.build, tier)
+    ctest(counts, tier, ["-LE", f"^({'|'.join([*without, 'root'])})$"])
+    names = names_of(counts.build, tier, "root")
     if not names:
         return
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"]).returncode == 0:

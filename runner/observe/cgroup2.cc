@@ -7,7 +7,8 @@
 
 #include <cstring>
 #include <fstream>
-#include <sstream>
+
+#include "base/mountinfo.h"
 
 namespace fbx::observe {
 namespace {
@@ -42,17 +43,9 @@ Result<int> open_parent(int fd) {
 }  // namespace
 
 Result<std::string> cgroup2_mount() {
-  std::ifstream in("/proc/self/mountinfo");
-  std::string line;
-  while (std::getline(in, line)) {
-    const size_t dash = line.find(" - ");
-    if (dash == std::string::npos || line.compare(dash + 3, 8, "cgroup2 ") != 0) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, where;
-    fields >> id >> parent >> device >> root >> where;
-    return where;
-  }
-  return fail("cgroup v2 is not mounted");
+  std::string mount = find_cgroup2_mount(own_mountinfo());
+  if (mount.empty()) return fail("cgroup v2 is not mounted");
+  return mount;
 }
 
 Result<int> open_cgroup(int mount_fd, uint64_t id) {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "base/mountinfo.h"
+
 namespace fbx::sandbox {
 
 namespace {
@@ -165,22 +167,6 @@ class Planner {
 bool at_or_below(const std::string& path, const std::string& dir) {
   if (dir == "/") return true;
   return path.starts_with(dir) && (path.size() == dir.size() || path[dir.size()] == '/');
-}
-
-std::string unescape_mountinfo(const std::string& field) {
-  const auto octal = [](char c) { return c >= '0' && c <= '7'; };
-  std::string out;
-  for (size_t i = 0; i < field.size(); ++i) {
-    if (field[i] == '\\' && i + 3 < field.size() && octal(field[i + 1]) && octal(field[i + 2]) &&
-        octal(field[i + 3])) {
-      out += static_cast<char>((field[i + 1] - '0') * 64 + (field[i + 2] - '0') * 8 +
-                               (field[i + 3] - '0'));
-      i += 3;
-    } else {
-      out += field[i];
-    }
-  }
-  return out;
 }
 
 std::vector<std::string> mounts_below(const std::string& mountinfo, const std::string& dir) {

@@ -81,7 +81,4 @@ Attempt<MountPlan> plan_mounts(const MountWishes& wishes);
 // "/a/b" is at or below "/a/b" and "/a"; not below "/a/bc".
 [[nodiscard]] bool at_or_below(const std::string& path, const std::string& dir);
 
-// The octal escapes of mountinfo, undone.
-[[nodiscard]] std::string unescape_mountinfo(const std::string& field);
-
 }  // namespace fbx::sandbox

@@ -9,10 +9,8 @@
 
 #include <cerrno>
 #include <cstdio>
-#include <fstream>
-#include <sstream>
 
-#include "runner/sandbox/mount_plan.h"
+#include "base/mountinfo.h"
 
 namespace fbx::sandbox {
 
@@ -52,12 +50,8 @@ std::vector<std::string> run_names(int parent_fd) {
   return names;
 }
 
-
 Attempt<Fd> open_hierarchy(std::string& mount) {
-  std::ifstream file("/proc/self/mountinfo");
-  std::stringstream text;
-  text << file.rdbuf();
-  mount = find_cgroup2_mount(text.str());
+  mount = find_cgroup2_mount(own_mountinfo());
   if (mount.empty())
     return refuse("no-cgroup2", "cgroup v2 is not mounted here",
                   "mount -t cgroup2 none /sys/fs/cgroup");
@@ -96,22 +90,6 @@ Attempt<Cgroup> make_locked(int parent_fd, const std::string& mount) {
 }
 
 }  // namespace
-
-std::string find_cgroup2_mount(const std::string& mountinfo) {
-  std::istringstream lines(mountinfo);
-  std::string line, first;
-  while (std::getline(lines, line)) {
-    // "31 23 0:28 <root> <mount point> <options> [optional fields] - <type> <source> <options>"
-    const size_t dash = line.find(" - ");
-    if (dash == std::string::npos || !line.substr(dash + 3).starts_with("cgroup2 ")) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, point;
-    if (!(fields >> id >> parent >> device >> root >> point)) continue;
-    if (root == "/") return unescape_mountinfo(point);
-    if (first.empty()) first = unescape_mountinfo(point);
-  }
-  return first;
-}
 
 int sweep_dead_runs(int parent_fd) {
   int removed = 0;

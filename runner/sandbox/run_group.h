@@ -48,10 +48,6 @@ class RunGroup {
   std::string path_;
 };
 
-// Where cgroup v2 is mounted, from the text of /proc/self/mountinfo; "" when it is not. Of
-// several, the first that shows the hierarchy from its root.
-[[nodiscard]] std::string find_cgroup2_mount(const std::string& mountinfo);
-
 // Removes runs below `parent_fd` whose owners are dead, killing what is still in them. Touches
 // only directories named as ours whose lock is free. Returns how many it removed.
 int sweep_dead_runs(int parent_fd);

@@ -14,10 +14,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <sstream>
 
 #include "base/clock.h"
+#include "base/mountinfo.h"
 #include "runner/sandbox/guard.h"
 #include "runner/sandbox/keep.h"
 #include "runner/sandbox/mount_plan.h"
@@ -28,13 +27,6 @@ namespace fbx::sandbox {
 namespace {
 
 constexpr int64_t kEndBoundNs = 2'000'000'000;
-
-std::string own_mountinfo() {
-  std::ifstream file("/proc/self/mountinfo");
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 std::unexpected<Trouble> explain_clone(const Error& error) {
   if (error.errnum == EPERM)

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <fstream>
 #include <optional>
-#include <sstream>
 
+#include "base/mountinfo.h"
 #include "runner/sandbox/descent.h"
 #include "runner/step/sock_diag.h"
 
@@ -23,21 +23,8 @@ namespace {
 // last ACK of a loopback handshake is some µs behind the connect that it completes.
 constexpr int kRequestRetries = 64;
 
-// Where cgroup v2 is mounted: field 5 of its line in mountinfo.
-std::string find_cgroup_mount() {
-  std::ifstream mounts("/proc/self/mountinfo");
-  std::string line;
-  while (std::getline(mounts, line)) {
-    if (line.find(" - cgroup2 ") == std::string::npos) continue;
-    std::istringstream fields(line);
-    std::string id, parent, device, root, point;
-    if (fields >> id >> parent >> device >> root >> point) return point;
-  }
-  return "";
-}
-
 const std::string& cgroup_mount() {
-  static const std::string mount = find_cgroup_mount();
+  static const std::string mount = find_cgroup2_mount(own_mountinfo());
   return mount;
 }
 

@@ -20,6 +20,7 @@
 #include <doctest/doctest.h>
 
 #include "base/clock.h"
+#include "base/mountinfo.h"
 #include "runner/sandbox/process.h"
 #include "runner/sandbox/run_group.h"
 #include "runner/service/service_set.h"
@@ -259,7 +260,7 @@ void play_round(Victim victim, uint32_t moment_us) {
 }
 
 std::string hierarchy() {
-  return sandbox::find_cgroup2_mount(read_text("/proc/self/mountinfo"));
+  return find_cgroup2_mount(own_mountinfo());
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 
 #include <doctest/doctest.h>
 
+#include "base/mountinfo.h"
 #include "runner/sandbox/process.h"
 #include "runner/sandbox/run_group.h"
 
@@ -129,7 +130,7 @@ std::string read_text(const std::string& path) {
 }
 
 std::vector<std::string> run_groups_of(pid_t pid) {
-  const std::string mount = sandbox::find_cgroup2_mount(read_text("/proc/self/mountinfo"));
+  const std::string mount = find_cgroup2_mount(own_mountinfo());
   const std::string prefix = pid == 0 ? "fbx." : "fbx." + std::to_string(pid) + ".";
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(mount)) {

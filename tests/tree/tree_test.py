@@ -28,7 +28,7 @@ MAY_INCLUDE = {
     "runner/sandbox": "base",
     "runner/observe": "base bpf/abi bpf",
     "runner/inject": "base bpf/abi spec/plan spec/model runner/sandbox runner/observe shim/hand",
-    "runner/step": "base spec/plan spec/model",
+    "runner/step": "base spec/plan spec/model runner/sandbox",
     "runner/service": "base spec/plan runner/sandbox runner/observe runner/step",
     "runner/report": "base spec/plan spec/model",
     "runner/check": "base bpf/abi spec/plan spec/model runner/observe runner/inject runner/report",
@@ -43,7 +43,7 @@ MAY_INCLUDE = {
 PORTABLE = {
     "base": "",
     "bpf/abi": "",
-    "spec/starlark": "gmp.h utf8proc.h",
+    "spec/starlark": "gmp.h utf8proc.h sys/mman.h",
     "spec/plan": "toml++/toml.h nettle/sha2.h",
     "spec/model": "yaml.h nlohmann/json.hpp",
 }

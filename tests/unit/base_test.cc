@@ -8,9 +8,20 @@
 
 #include "base/clock.h"
 #include "base/diagnostic.h"
+#include "base/mountinfo.h"
 #include "base/result.h"
 
 using namespace fbx;
+
+namespace {
+
+const char* const kHybrid =
+    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
+    "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
+    "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
+    "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:4 - cgroup2 cgroup2 rw\n";
+
+}  // namespace
 
 TEST_CASE("the nearest name is what was meant, or nothing") {
   const std::vector<std::string> names = {"write", "read", "fsync", "EIO", "mode", "ECONNREFUSED",
@@ -63,4 +74,14 @@ TEST_CASE("what is left until a deadline is rounded up, and bounded") {
   CHECK(poll_timeout_ms(now + 3'000'000'000'000) > 0);
   CHECK(poll_timeout_ms(UINT64_MAX) == 3'600'000);
   CHECK(poll_timeout_ms(now_ns() + 60'000'000'000) <= 60'000);
+}
+
+TEST_CASE("cgroup v2 is found in pure, hybrid and bound hierarchies") {
+  CHECK(find_cgroup2_mount(kHybrid) == "/sys/fs/cgroup/unified");
+  CHECK(find_cgroup2_mount("30 23 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n") ==
+        "/sys/fs/cgroup");
+  CHECK(find_cgroup2_mount("30 23 0:26 /a /x rw - cgroup2 c rw\n30 23 0:26 / /y\\040z rw - cgroup2 "
+                           "c rw\n") == "/y z");
+  CHECK(find_cgroup2_mount("32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n") == "");
+  CHECK(find_cgroup2_mount("") == "");
 }

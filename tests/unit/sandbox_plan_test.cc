@@ -12,12 +12,6 @@ using namespace fbx::sandbox;
 
 namespace {
 
-const char* const kHybrid =
-    "27 1 254:0 / / rw,relatime - ext4 /dev/vda rw\n"
-    "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755\n"
-    "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n"
-    "41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:4 - cgroup2 cgroup2 rw\n";
-
 std::string describe(const MountPlan& plan) {
   const char* names[] = {"dir", "file", "own", "tmpfs", "overlay", "attach"};
   std::string text;
@@ -33,16 +27,6 @@ size_t position(const std::string& text, const std::string& line) {
 }
 
 }  // namespace
-
-TEST_CASE("cgroup v2 is found in pure, hybrid and bound hierarchies") {
-  CHECK(find_cgroup2_mount(kHybrid) == "/sys/fs/cgroup/unified");
-  CHECK(find_cgroup2_mount("30 23 0:26 / /sys/fs/cgroup rw shared:9 - cgroup2 cgroup2 rw\n") ==
-        "/sys/fs/cgroup");
-  CHECK(find_cgroup2_mount("30 23 0:26 /a /x rw - cgroup2 c rw\n30 23 0:26 / /y\\040z rw - cgroup2 "
-                           "c rw\n") == "/y z");
-  CHECK(find_cgroup2_mount("32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n") == "");
-  CHECK(find_cgroup2_mount("") == "");
-}
 
 TEST_CASE("a path is below a folder, not below its namesake") {
   CHECK(at_or_below("/a/b", "/a"));
