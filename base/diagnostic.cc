@@ -29,22 +29,27 @@ bool has_errors(const Diagnostics& all) {
 
 namespace {
 
-// Insertions, deletions, changes, and neighbours that changed places ("wirte"): each is one edit.
+// Changed, missing and surplus characters, and neighbours that changed places, each count one.
 size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  std::vector<size_t> before(b.size() + 1), row(b.size() + 1), next(b.size() + 1);
   std::iota(row.begin(), row.end(), 0);
   for (size_t i = 1; i <= a.size(); ++i) {
-    before_last.swap(last);
-    last.swap(row);
-    row[0] = i;
+    next[0] = i;
     for (size_t j = 1; j <= b.size(); ++j) {
-      const size_t change = last[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
-      row[j] = std::min({last[j] + 1, row[j - 1] + 1, change});
-      if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
-        row[j] = std::min(row[j], before_last[j - 2] + 1);
+      const size_t change = row[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1);
+      next[j] = std::min({row[j] + 1, next[j - 1] + 1, change});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) next[j] = std::min(next[j], before[j - 2] + 1);
     }
+    before.swap(row);
+    row.swap(next);
   }
   return row[b.size()];
+}
+
+// "enviroment" for "env", "interf" for "interface".
+bool is_beginning(std::string_view a, std::string_view b) {
+  return std::min(a.size(), b.size()) >= 3 && (a.starts_with(b) || b.starts_with(a));
 }
 
 }  // namespace
@@ -60,7 +65,15 @@ std::string nearest_name(std::string_view got, const std::vector<std::string>& c
       name = candidate;
     }
   }
+  for (const std::string& candidate : candidates) {
+    if (name.empty() && is_beginning(got, candidate)) name = candidate;
+  }
   return name;
+}
+
+std::string did_you_mean(std::string_view got, const std::vector<std::string>& candidates) {
+  const std::string near = nearest_name(got, candidates);
+  return near.empty() ? "" : "did you mean " + near + "?";
 }
 
 }  // namespace fbx

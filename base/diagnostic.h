@@ -11,6 +11,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/diagnostic_code.h"
+
 namespace fbx {
 
 // A place in a file. Lines and columns count from 1; 0 means "unknown" (a column counts UTF-8
@@ -29,8 +31,7 @@ enum class Severity { kError, kWarning };
 
 struct Diagnostic {
   Place place = {};
-  // Stable and short, for tests, --json and editors: "unknown-errno". Each is provoked by a test.
-  std::string code = {};
+  DiagnosticCode code = {};  // stable and short, for tests, --json and editors
   std::string message = {};
   std::string hint = {};  // "did you mean EIO?"; empty when there is none
   Severity severity = Severity::kError;
@@ -43,8 +44,12 @@ using Diagnostics = std::vector<Diagnostic>;
 
 [[nodiscard]] bool has_errors(const Diagnostics& all);
 
-// The candidate nearest to `got` by edit distance, or "" when none is near enough to be meant.
+// The candidate nearest to `got` by edit distance, else one that begins like it; "" when none is
+// near enough to be meant.
 [[nodiscard]] std::string nearest_name(std::string_view got,
+                                       const std::vector<std::string>& candidates);
+// "did you mean EIO?", or "" when none is near enough.
+[[nodiscard]] std::string did_you_mean(std::string_view got,
                                        const std::vector<std::string>& candidates);
 
 }  // namespace fbx

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/cli/commands.h"
 
-#include <cerrno>
 #include <cstdio>
-#include <nlohmann/json.hpp>
+#include <filesystem>
 
 #include "runner/cli/files.h"
-#include "runner/cli/preflight.h"
+#include "runner/cli/machine.h"
+#include "runner/cli/show_diagnostics.h"
 #include "spec/plan/write.h"
 
 namespace fbx::cli {
@@ -25,37 +25,23 @@ int compile_command(const Options& options) {
   return 1;
 }
 
-namespace {
-
-nlohmann::ordered_json json_of(const Diagnostic& d) {
-  return {{"severity", d.severity == Severity::kError ? "error" : "warning"},
-          {"code", d.code},
-          {"file", d.place.file},
-          {"line", d.place.line},
-          {"col", d.place.col},
-          {"message", d.message},
-          {"hint", d.hint}};
-}
-
-}  // namespace
-
 int check_command(const Options& options) {
+  const std::string& input = options.inputs[0];
   Diagnostics diagnostics;
-  const auto plan = open_plan(options.inputs[0], diagnostics);
+  const auto plan = open_plan(input, diagnostics);
   if (plan) {
-    for (Diagnostic d : preflight(*plan)) {
+    const auto folder = std::filesystem::path(input).parent_path();
+    for (Diagnostic d : unfit_binaries(*plan)) {
       d.severity = Severity::kWarning;
+      if (!d.place.file.empty()) d.place.file = (folder / d.place.file).string();
       diagnostics.push_back(std::move(d));
     }
   }
   if (options.json_flag) {
-    nlohmann::ordered_json out = nlohmann::ordered_json::array();
-    for (const Diagnostic& d : diagnostics) out.push_back(json_of(d));
-    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
-    std::printf("%s\n", out.dump(2, ' ', false, replace).c_str());
+    print_diagnostics_json(input, diagnostics);
   } else {
     print_diagnostics(diagnostics);
-    if (plan) std::printf("%s: %zu tests, no errors\n", options.inputs[0].c_str(), plan->tests.size());
+    if (plan) std::printf("%s: %zu tests, no errors\n", input.c_str(), plan->tests.size());
   }
   return plan ? 0 : 1;
 }
@@ -65,6 +51,7 @@ int run(const Options& options) {
     case Command::kRun: return run_command(options);
     case Command::kCompile: return compile_command(options);
     case Command::kCheck: return check_command(options);
+    case Command::kPlan: return plan_command(options);
     case Command::kDoctor: return doctor_command(options);
   }
   return 1;

@@ -14,6 +14,7 @@ int run(const Options& options);
 int run_command(const Options& options);
 int compile_command(const Options& options);
 int check_command(const Options& options);
+int plan_command(const Options& options);
 int doctor_command(const Options& options);
 
 }  // namespace fbx::cli

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -91,35 +90,6 @@ std::optional<plan::Plan> open_plan(const std::string& path, Diagnostics& diagno
   }
   if (plan) plan->spec_dir = fs::absolute(folder.empty() ? "." : folder).lexically_normal().string();
   return plan;
-}
-
-void print_diagnostics(const Diagnostics& diagnostics) {
-  std::string shown_file;
-  std::vector<std::string> lines;
-  for (const Diagnostic& d : diagnostics) {
-    std::fprintf(stderr, "%s\n", d.text().c_str());
-    if (d.place.line == 0) continue;
-    if (d.place.file != shown_file) {
-      shown_file = d.place.file;
-      lines.clear();
-      std::ifstream in(shown_file);
-      for (std::string line; std::getline(in, line);) lines.push_back(line);
-    }
-    if (d.place.line > lines.size()) continue;
-    const std::string& line = lines[d.place.line - 1];
-    if (line.size() > 200) continue;
-    std::fprintf(stderr, "    %s\n", line.c_str());
-    if (d.place.col == 0) continue;
-    std::string gap;
-    size_t at = 0;
-    for (uint32_t col = 1; col < d.place.col && at < line.size(); ++col) {
-      gap += line[at] == '\t' ? '\t' : ' ';
-      // Columns count characters, not bytes.
-      do ++at;
-      while (at < line.size() && (static_cast<unsigned char>(line[at]) & 0xc0) == 0x80);
-    }
-    std::fprintf(stderr, "    %s^\n", gap.c_str());
-  }
 }
 
 }  // namespace fbx::cli

@@ -25,7 +25,4 @@ namespace fbx::cli {
 [[nodiscard]] std::optional<plan::Plan> open_plan(const std::string& path,
                                                   Diagnostics& diagnostics);
 
-// Errors and warnings, each with the source line and a caret where the file can be read.
-void print_diagnostics(const Diagnostics& diagnostics);
-
 }  // namespace fbx::cli

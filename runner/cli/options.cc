@@ -10,7 +10,7 @@ namespace fbx::cli {
 
 namespace {
 
-constexpr const char* kLaterCommands[] = {"plan", "generate", "trace", "report", "replay"};
+constexpr const char* kLaterCommands[] = {"generate", "trace", "report", "replay"};
 constexpr const char* kLaterFlags[] = {"--observe", "--shard", "--junit", "--trace"};
 
 constexpr const char* kHands[] = {"auto", "override", "fmod_ret", "lsm", "cgroup",
@@ -60,6 +60,10 @@ void add_others(CLI::App& app, Options& out) {
   check->add_option("input", out.inputs, "the spec (.star) or plan (.toml)")->required()->expected(1);
   check->add_flag("--json", out.json_flag, "diagnostics as JSON on standard output");
   check->callback([&out] { out.command = Command::kCheck; });
+  CLI::App* plan = app.add_subcommand("plan", "show what would run, and how each thing is enforced");
+  plan->add_option("input", out.inputs, "the spec (.star) or plan (.toml)")->required()->expected(1);
+  plan->add_flag("--json", out.json_flag, "as JSON");
+  plan->callback([&out] { out.command = Command::kPlan; });
   CLI::App* doctor = app.add_subcommand("doctor", "what can be seen and broken here, and why not");
   doctor->add_flag("--json", out.json_flag, "as JSON on standard output");
   doctor->callback([&out] { out.command = Command::kDoctor; });

@@ -12,7 +12,7 @@
 
 namespace fbx::cli {
 
-enum class Command : uint8_t { kRun, kCompile, kCheck, kDoctor };
+enum class Command : uint8_t { kRun, kCompile, kCheck, kPlan, kDoctor };
 
 struct Options {
   Command command = Command::kRun;
@@ -25,7 +25,7 @@ struct Options {
   int64_t timeout_ns = 0;  // 0: not given
   bool fail_fast = false, strict = false, keep = false;
   std::string output;              // compile -o
-  bool json_flag = false;          // check --json, doctor --json
+  bool json_flag = false;          // check, plan, doctor --json
   std::string inject = "auto";     // --inject
   bool isolation = true;           // false: --no-isolation
   std::string json;                // run --json FILE

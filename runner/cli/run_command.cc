@@ -5,8 +5,9 @@
 
 #include "runner/cli/commands.h"
 #include "runner/cli/files.h"
-#include "runner/cli/preflight.h"
+#include "runner/cli/machine.h"
 #include "runner/cli/select.h"
+#include "runner/cli/show_diagnostics.h"
 #include "runner/run/front.h"
 
 namespace fbx::cli {
@@ -93,7 +94,7 @@ int run_command(const Options& options) {
   }
   bool startable = true;
   for (const auto& p : *plans) {
-    const Diagnostics missing = preflight(p.plan);
+    const Diagnostics missing = unfit_binaries(p.plan);
     print_diagnostics(missing);
     startable = startable && missing.empty();
   }

@@ -45,18 +45,20 @@ class Choice {
     supervised_.resize(plan.services.size());
   }
 
-  std::expected<Assignment, std::vector<Refusal>> make() {
+  std::expected<Assignment, std::vector<RefusedNeed>> make() {
     check_ground();
     choose_sight();
     for (size_t s = 0; s < plan_.services.size(); ++s) {
       out_.services[s].shim = takes_shim(s);
       out_.services[s].connect = connect_hand(s);
     }
+    std::vector<size_t> before;  // how many refusals there were before each need
     for (size_t i = 0; i < test_.needs.size(); ++i) {
       const Need& need = test_.needs[i];
+      before.push_back(refusals_.size());
       out_.needs[i] = need.kind == Need::Kind::kPartition ? cut(need) : fault(need);
     }
-    if (!refusals_.empty()) return std::unexpected(std::move(refusals_));
+    if (!refusals_.empty()) return std::unexpected(by_need(before));
     for (size_t s = 0; s < supervised_.size(); ++s) {
       out_.services[s].supervised.assign(supervised_[s].begin(), supervised_[s].end());
       out_.services[s].shim &= !supervised_[s].empty();
@@ -240,6 +242,18 @@ class Choice {
         {.code = "no-hand", .what = what + ": " + capability.why, .remedy = capability.remedy});
   }
 
+  // Each refusal with the need that it is about.
+  std::vector<RefusedNeed> by_need(const std::vector<size_t>& before) {
+    std::vector<RefusedNeed> out;
+    for (size_t r = 0; r < refusals_.size(); ++r) {
+      const auto next = std::upper_bound(before.begin(), before.end(), r);
+      RefusedNeed refused{{std::move(refusals_[r])}};
+      if (next != before.begin()) refused.need = static_cast<size_t>(next - before.begin()) - 1;
+      out.push_back(std::move(refused));
+    }
+    return out;
+  }
+
   const plan::Plan& plan_;
   const plan::Test& test_;
   size_t test_index_;
@@ -253,10 +267,10 @@ class Choice {
 
 }  // namespace
 
-std::expected<Assignment, std::vector<Refusal>> choose(const plan::Plan& plan, size_t test,
-                                                       const Capabilities& capabilities,
-                                                       const Wishes& wishes,
-                                                       const Known& known) {
+std::expected<Assignment, std::vector<RefusedNeed>> choose(const plan::Plan& plan, size_t test,
+                                                           const Capabilities& capabilities,
+                                                           const Wishes& wishes,
+                                                           const Known& known) {
   return Choice(plan, test, capabilities, wishes, known).make();
 }
 

@@ -70,8 +70,13 @@ struct Assignment {
   Sight sight = Sight::kRecords;
 };
 
+constexpr size_t kWholeTest = SIZE_MAX;
+struct RefusedNeed : Refusal {
+  size_t need = kWholeTest;  // index in the test's needs; kWholeTest: whatever it needs
+};
+
 // Either every need of the test has its hand, or the reasons why some have none.
-[[nodiscard]] std::expected<Assignment, std::vector<Refusal>> choose(
+[[nodiscard]] std::expected<Assignment, std::vector<RefusedNeed>> choose(
     const plan::Plan& plan, size_t test, const Capabilities& capabilities,
     const Wishes& wishes = {}, const Known& known = {});
 

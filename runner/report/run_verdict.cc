@@ -59,7 +59,7 @@ void conclude(RunOutcome& run) {
 }
 
 Reason reason_of(const Diagnostic& diagnostic) {
-  Reason reason = make_reason(Verdict::kError, diagnostic.code, diagnostic.message);
+  Reason reason = make_reason(Verdict::kError, diagnostic.code.text(), diagnostic.message);
   reason.place = diagnostic.place;
   reason.remedy = diagnostic.hint;
   return reason;

@@ -65,7 +65,8 @@ bool runs_here(uint16_t machine) {
 }
 
 struct Objection {
-  std::string code, message, hint;
+  DiagnosticCode code;
+  std::string message, hint;
 };
 
 // Why `path` can't be executed; an empty code when it can.
@@ -141,7 +142,7 @@ Diagnostics check_binaries(const plan::Plan& plan) {
       const std::string file = (fs::path(plan.spec_dir) / service.binary).lexically_normal();
       objection = {"missing-binary", "there is no file " + file, similar_file(file)};
     }
-    if (objection.code.empty()) continue;
+    if (objection.code.name().empty()) continue;
     all.push_back({service.place, objection.code,
                    "service \"" + service.name + "\": binary \"" + service.binary +
                        "\": " + objection.message,

@@ -46,7 +46,7 @@ class BodyCheck {
  private:
   void add(const Place& place, Problem problem, Severity severity = Severity::kError) {
     if (top_ && severity == Severity::kError) return;
-    diagnostics_.push_back({place, std::move(problem.code), std::move(problem.message),
+    diagnostics_.push_back({place, problem.code, std::move(problem.message),
                             std::move(problem.hint), severity});
   }
 

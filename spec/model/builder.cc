@@ -42,10 +42,12 @@ bool same_transport(plan::Protocol a, plan::Protocol b) {
   return (a == plan::Protocol::kUdp) == (b == plan::Protocol::kUdp);
 }
 
-Problem problem(const char* code, std::string message) {
-  Problem out;
-  out.code = code;
-  out.message = std::move(message);
+// Interfaces are the arguments of service() behind name and binary.
+constexpr int kFirstInterface = 2;
+
+Problem problem(DiagnosticCode code, std::string message, size_t interface) {
+  Problem out{code, std::move(message)};
+  out.positional = kFirstInterface + static_cast<int>(interface);
   return out;
 }
 
@@ -57,11 +59,11 @@ std::optional<Problem> Builder::check_interfaces(const plan::Service& service) c
     for (const std::string_view taken : kTakenNames) {
       if (own[i].name != taken) continue;
       return problem("interface-name", "an interface can't be named \"" + own[i].name +
-                                           "\": every service has that attribute");
+                                           "\": every service has that attribute", i);
     }
     for (size_t k = 0; k < i; ++k) {
       if (own[k].name == own[i].name) {
-        return problem("interface-twice", "two interfaces are named \"" + own[i].name + "\"");
+        return problem("interface-twice", "two interfaces are named \"" + own[i].name + "\"", i);
       }
     }
   }
@@ -72,12 +74,15 @@ std::optional<Problem> Builder::add_service(plan::Service service) {
   if (auto p = check_interfaces(service)) return p;
   for (const plan::Service& other : plan.services) {
     if (other.name == service.name) {
-      return problem("service-twice", "service \"" + service.name + "\" is declared twice, first at " +
-                                          other.place.text());
+      const std::string first = other.place.text();
+      return Problem{"service-twice", "service \"" + service.name + "\" is declared twice" +
+                                          (first.empty() ? "" : ", first at " + first),
+                     {}, 0};
     }
   }
   const auto clash = [&](const plan::Service& other, const plan::Interface& a,
-                         const plan::Interface& b) -> std::optional<Problem> {
+                         size_t i) -> std::optional<Problem> {
+    const plan::Interface& b = service.interfaces[i];
     if (b.protocol == plan::Protocol::kUnix) {
       if (a.protocol != b.protocol || a.path != b.path) return std::nullopt;
     } else if (a.protocol == plan::Protocol::kUnix || a.port != b.port ||
@@ -89,16 +94,16 @@ std::optional<Problem> Builder::add_service(plan::Service service) {
                                   : "port " + std::to_string(b.port);
     return problem("port-twice", "interface \"" + b.name + "\" of \"" + service.name +
                                      "\" is on " + where + ", as is \"" + a.name + "\" of \"" +
-                                     other.name + "\"");
+                                     other.name + "\"", i);
   };
   for (size_t i = 0; i < service.interfaces.size(); ++i) {
     for (const plan::Service& other : plan.services) {
       for (const auto& a : other.interfaces) {
-        if (auto p = clash(other, a, service.interfaces[i])) return p;
+        if (auto p = clash(other, a, i)) return p;
       }
     }
     for (size_t k = 0; k < i; ++k) {
-      if (auto p = clash(service, service.interfaces[k], service.interfaces[i])) return p;
+      if (auto p = clash(service, service.interfaces[k], i)) return p;
     }
   }
   plan.services.push_back(std::move(service));
@@ -121,11 +126,14 @@ void Builder::finish_services(Diagnostics& diagnostics) {
                                "\", and no service has that name",
                            suggest(d.name, known)});
   }
-  find_cycles(diagnostics);
+  for (const Cycle& cycle : cycles()) {
+    diagnostics.push_back({plan.services[cycle.service].place, "dependency-cycle",
+                           "services depend on each other in a cycle: " + cycle.text});
+  }
 }
 
-// Each cycle once, at its first service.
-void Builder::find_cycles(Diagnostics& diagnostics) const {
+std::vector<Builder::Cycle> Builder::cycles() const {
+  std::vector<Cycle> out;
   enum class Mark : uint8_t { kNew, kOpen, kDone };
   std::vector<Mark> marks(plan.services.size(), Mark::kNew);
   for (uint32_t start = 0; start < plan.services.size(); ++start) {
@@ -151,12 +159,11 @@ void Builder::find_cycles(Diagnostics& diagnostics) const {
         for (auto step = first; step != path.end(); ++step) {
           text += plan.services[step->first].name + " → ";
         }
-        diagnostics.push_back({plan.services[on].place, "dependency-cycle",
-                               "services depend on each other in a cycle: " + text +
-                                   plan.services[on].name});
+        out.push_back({on, text + plan.services[on].name});
       }
     }
   }
+  return out;
 }
 
 void Builder::add_test(Registered test) { registered.push_back(std::move(test)); }

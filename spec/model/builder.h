@@ -53,15 +53,21 @@ class Builder {
                                       const std::optional<std::string>& fallback);
   // load_file() and its kin; `path` is relative to the spec's folder. Recorded with its hash.
   Result<std::string> read_file(const std::string& path);
-  // Ports, names and places of a new service.
+  // Ports, names and places of a new service. A problem with an interface has its position among
+  // the arguments of service().
   std::optional<Problem> add_service(plan::Service service);
   // Resolves the dependencies given by name and looks for cycles, when all services are known.
   void finish_services(Diagnostics& diagnostics);
+  struct Cycle {
+    uint32_t service = 0;
+    std::string text;  // "a → b → a"
+  };
+  // Each cycle of dependencies once, at its first service.
+  [[nodiscard]] std::vector<Cycle> cycles() const;
   void add_test(Registered test);
 
  private:
   std::optional<Problem> check_interfaces(const plan::Service& service) const;
-  void find_cycles(Diagnostics& diagnostics) const;
 
   Loader& loader_;
 };

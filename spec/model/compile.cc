@@ -56,7 +56,7 @@ class Compiler {
   }
 
  private:
-  void add(const Place& place, const char* code, const std::string& message,
+  void add(const Place& place, DiagnosticCode code, const std::string& message,
            const std::string& hint = "") {
     out_.diagnostics.push_back({place, code, message, hint});
   }
@@ -109,7 +109,7 @@ class Compiler {
     }
     mark_known(seen);
     if (all.empty() && !has_errors(out_.diagnostics)) {
-      add(Place{spec_, 1}, "no-tests", "the spec has no test",
+      add(Place{spec_, 1, 1}, "no-tests", "the spec has no test",
           "define a function test_…, or register one with scenario() or test()");
     }
   }

@@ -43,7 +43,7 @@ struct Host {
 
 // A mistake in a call: the diagnostic it becomes.
 struct ProblemPayload final : starlark::ErrorPayload {
-  std::string code;
+  DiagnosticCode code;
   starlark::Place place;
 };
 

@@ -72,7 +72,8 @@ class Binder {
         out_.rest.push_back(given_.args[i]);
       } else {
         say({"too-many-arguments", "takes at most " + std::to_string(positional_limit()) +
-                                       " positional arguments, got " +
+                                       " positional argument" +
+                                       (positional_limit() == 1 ? "" : "s") + ", got " +
                                        std::to_string(given_.args.size())},
             static_cast<int>(i));
         return;
@@ -202,7 +203,7 @@ bool bind_call(starlark::Call& c, const Signature& signature, Bound& out) {
 
 Value fail_with(starlark::Call& c, Problem problem) {
   auto payload = std::make_shared<ProblemPayload>();
-  payload->code = std::move(problem.code);
+  payload->code = problem.code;
   if (problem.positional >= 0) {
     payload->place = c.arg_place(static_cast<size_t>(problem.positional));
   } else if (!problem.keyword.empty()) {

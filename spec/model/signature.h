@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/diagnostic_code.h"
 #include "spec/plan/plan.h"
 #include "spec/starlark/host.h"
 
@@ -101,7 +102,7 @@ enum class Where : uint8_t { kTop, kBody, kAnywhere };
 
 // A user's mistake in a call. `positional` or `keyword` say which argument is meant.
 struct Problem {
-  std::string code;
+  DiagnosticCode code;
   std::string message;
   std::string hint = {};
   int positional = -1;

@@ -2,6 +2,7 @@
 #include "spec/model/spec_files.h"
 
 #include <algorithm>
+#include <system_error>
 
 #include "spec/model/body_check.h"
 #include "spec/model/dialect.h"
@@ -52,7 +53,7 @@ starlark::Error load_error(std::string message) {
 
 Diagnostic diagnostic(const starlark::Diagnostic& d) {
   return {Place{d.file, static_cast<uint32_t>(d.line), static_cast<uint32_t>(d.col)},
-          std::string(starlark::code_name(d.code)), d.message, d.hint};
+          DiagnosticCode::of_language(starlark::code_name(d.code)), d.message, d.hint};
 }
 
 }  // namespace
@@ -81,7 +82,11 @@ std::expected<starlark::Module*, starlark::Error> SpecFiles::load(const std::str
   }
   if (const auto known = modules_.find(file); known != modules_.end()) return known->second;
   auto text = builder_.read_file(file);
-  if (!text) return std::unexpected(load_error("cannot load \"" + file + "\": " + text.error().text()));
+  if (!text) {
+    const Error& why = text.error();
+    return std::unexpected(load_error(why.errnum != 0 ? std::generic_category().message(why.errnum)
+                                                      : why.text()));
+  }
   starlark::Module* module = run(file, *text);
   if (module == nullptr) return std::unexpected(load_error(""));  // its own diagnostics say why
   return module;
@@ -113,7 +118,7 @@ starlark::Module* SpecFiles::run(const std::string& file, const std::string& tex
 }
 
 void SpecFiles::report(const starlark::Error& error) {
-  Diagnostic out{to_place(error.place()), std::string(starlark::code_name(error.code)),
+  Diagnostic out{to_place(error.place()), DiagnosticCode::of_language(starlark::code_name(error.code)),
                  error.message, error.hint};
   if (const auto* payload = dynamic_cast<const ProblemPayload*>(error.payload.get())) {
     out.code = payload->code;

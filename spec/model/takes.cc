@@ -22,8 +22,8 @@ std::string quoted(std::string_view s) { return starlark::quote_string(s); }
 
 std::string text_of(Value v) { return std::string(starlark::to_string_view(v)); }
 
-Problem wrong(std::string code, std::string message, std::string hint = {}) {
-  return {std::move(code), std::move(message), std::move(hint)};
+Problem wrong(DiagnosticCode code, std::string message, std::string hint = {}) {
+  return {code, std::move(message), std::move(hint)};
 }
 
 using Check = std::optional<Problem> (*)(Value, const CheckContext&);
@@ -167,7 +167,7 @@ Answer signal(Value v, const CheckContext&) {
                suggest(got, signal_names()));
 }
 
-Answer word(Value v, std::initializer_list<const char*> words, const char* code) {
+Answer word(Value v, std::initializer_list<const char*> words, DiagnosticCode code) {
   if (!is_string(v)) return kWrongType;
   const std::string got = text_of(v);
   std::vector<std::string> known(words.begin(), words.end());
@@ -291,13 +291,18 @@ Answer peer(Value v, const CheckContext& c) {
   return is_string(v) ? peer_text(text_of(v), c) : kWrongType;
 }
 
+// A part of the wrong type; what is wanted is said by whoever knows the whole.
+Answer held(Value item) {
+  return wrong("argument-type", "holds " + std::string(starlark::type_name(item)));
+}
+
 template <class Accepts>
 Answer each_item(Value v, Accepts accepts) {
   const bool sequence = v.is_object() && (kind_of(v) == Kind::list || kind_of(v) == Kind::tuple);
   if (!sequence) return kWrongType;
   for (const Value item : starlark::elements(v)) {
     if (!is_known(item)) continue;
-    if (auto p = accepts(item)) return p;
+    if (auto p = accepts(item)) return p->message.empty() ? held(item) : p;
   }
   return {};
 }
@@ -379,9 +384,9 @@ Answer string_table(Value v, const CheckContext& c) {
   size_t cursor = 0;
   Value key, item;
   while (starlark::next_entry(v, cursor, key, item)) {
-    if (auto p = text(key, c)) return p;
+    if (auto p = text(key, c)) return p->message.empty() ? held(key) : p;
     if (!is_known(item) || is_int(item)) continue;
-    if (auto p = string(item, c)) return p;
+    if (auto p = string(item, c)) return p->message.empty() ? held(item) : p;
   }
   return {};
 }
@@ -394,7 +399,7 @@ Answer limits(Value v, const CheckContext& c) {
   while (starlark::next_entry(v, cursor, key, item)) {
     const std::string got = text_of(key);
     if (std::find(known.begin(), known.end(), got) != known.end()) continue;
-    return wrong("unknown-limit", "limits " + quoted(got) + ", want pids, memory or files",
+    return wrong("unknown-limit", "holds " + quoted(got) + ", want pids, memory or files",
                  suggest(got, known));
   }
   return {};
@@ -409,12 +414,12 @@ Answer ops(Value v, const CheckContext& c) {
   size_t cursor = 0;
   Value key, item;
   while (starlark::next_entry(v, cursor, key, item)) {
-    if (auto p = name(key, c)) return p;
+    if (auto p = name(key, c)) return p->message.empty() ? held(key) : p;
     if (!abi::members(text_of(key)).empty()) {
       return wrong("argument-value", "names an op " + quoted(text_of(key)) +
                                          ", which is a system call or a family already");
     }
-    if (starlark::host_as<OpObject>(item) == nullptr) return kWrongType;
+    if (starlark::host_as<OpObject>(item) == nullptr) return held(item);
   }
   return {};
 }
@@ -501,7 +506,8 @@ std::optional<Problem> check_takes(Takes takes, Value v, std::string_view what,
     std::string got(starlark::type_name(v));
     problem->message = subject + "is " + got + ", want " + row->want;
   } else {
-    problem->message = subject + problem->message;
+    const bool part = problem->code == kWrongType.code;  // held()
+    problem->message = subject + problem->message + (part ? std::string(", want ") + row->want : "");
   }
   return problem;
 }

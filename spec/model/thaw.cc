@@ -32,8 +32,11 @@ Thawing::Thawing(const plan::Plan& plan, starlark::Heap& heap,
   }
 }
 
-Value Thawing::fail(std::string problem) {
-  if (problem_.empty()) problem_ = std::move(problem);
+Value Thawing::fail(std::string problem, std::string hint) {
+  if (problem_.empty()) {
+    problem_ = std::move(problem);
+    hint_ = std::move(hint);
+  }
   return Value();
 }
 
@@ -142,7 +145,13 @@ Value Thawing::function(const plan::Value& v, int depth) {
   }
   const Value out = heap_.function(*modules_[v.module], v.text, defaults, cells);
   if (out.valid()) return out;
-  return fail("there is no function \"" + v.text + "\", or it has another number of defaults or cells");
+  const auto& code = plan_.image.modules[v.module].code;
+  if (code.find(v.text) != nullptr) {
+    return fail("function \"" + v.text + "\" has another number of defaults, or of cells");
+  }
+  std::vector<std::string> known;
+  for (const auto& function : code.functions) known.push_back(function.key);
+  return fail("there is no function \"" + v.text + "\"", did_you_mean(v.text, known));
 }
 
 Value Thawing::method(const plan::Value& v, int depth) {
@@ -184,32 +193,49 @@ bool are_strings(const std::vector<Value>& args, size_t count) {
 }
 
 template <class T>
-int64_t index_of(const std::vector<T>& all, Value name) {
-  const auto found = std::find_if(all.begin(), all.end(), [&](const T& one) {
-    return one.name == starlark::to_string_view(name);
-  });
-  return found == all.end() ? -1 : found - all.begin();
+std::vector<std::string> names_of(const std::vector<T>& all) {
+  std::vector<std::string> out;
+  for (const T& one : all) out.push_back(one.name);
+  return out;
 }
 
 }  // namespace
 
+// The number of the one named by args[number]; −1 after a problem.
+int64_t Thawing::named(const std::vector<std::string>& all, const std::vector<Value>& args,
+                       size_t number, const char* what) {
+  if (!are_strings(args, number + 1)) {
+    fail(std::string(what) + "(…) takes names");
+    return -1;
+  }
+  const std::string name(starlark::to_string_view(args[number]));
+  const auto found = std::find(all.begin(), all.end(), name);
+  if (found != all.end()) return found - all.begin();
+  fail(std::string(what) + "(…) names \"" + name + "\", and the plan has none of that name",
+       did_you_mean(name, all));
+  return -1;
+}
+
 Value Thawing::service(const std::vector<Value>& args) {
-  const int64_t i = are_strings(args, 1) ? index_of(plan_.services, args[0]) : -1;
-  if (i < 0) return fail("service(…) names no service of the plan");
+  const int64_t i = named(names_of(plan_.services), args, 0, "service");
+  if (i < 0) return Value();
   return heap_.make_host<ServiceObject>(&plan_, static_cast<uint32_t>(i));
 }
 
 Value Thawing::interface_of(const std::vector<Value>& args) {
-  const int64_t s = are_strings(args, 2) ? index_of(plan_.services, args[0]) : -1;
-  const int64_t i = s < 0 ? -1 : index_of(plan_.services[static_cast<size_t>(s)].interfaces, args[1]);
-  if (i < 0) return fail("interface_of(…) names no interface of the plan");
+  if (!are_strings(args, 2)) return fail("interface_of(…) takes names");
+  const int64_t s = named(names_of(plan_.services), {args[0]}, 0, "interface_of");
+  if (s < 0) return Value();
+  const int64_t i =
+      named(names_of(plan_.services[static_cast<size_t>(s)].interfaces), args, 1, "interface_of");
+  if (i < 0) return Value();
   return heap_.make_host<InterfaceObject>(&plan_, static_cast<uint32_t>(s),
                                           static_cast<uint32_t>(i));
 }
 
 Value Thawing::assumption(const std::vector<Value>& args) {
-  const int64_t i = are_strings(args, 1) ? index_of(plan_.assumptions, args[0]) : -1;
-  if (i < 0) return fail("assumption(…) names no assumption of the plan");
+  const int64_t i = named(names_of(plan_.assumptions), args, 0, "assumption");
+  if (i < 0) return Value();
   return heap_.make_host<AssumptionObject>(&plan_, static_cast<uint32_t>(i));
 }
 
@@ -222,10 +248,11 @@ Value Thawing::made(const plan::Value& v, const std::vector<Value>& args,
   }
   Bound bound;
   auto problem = bind(*signature, Given{args, named}, CheckContext{&plan_, true}, bound);
-  if (problem) return fail(problem->message);
+  if (problem) return fail(problem->message, problem->hint);
   MakeContext context{heap_, &plan_};
   const Value out = signature->make(context, bound);
-  return context.problem ? fail(v.text + "(): " + context.problem->message) : out;
+  if (!context.problem) return out;
+  return fail(v.text + "(): " + context.problem->message, context.problem->hint);
 }
 
 // ---- parts

@@ -29,6 +29,7 @@ class Thawing {
   [[nodiscard]] const std::vector<starlark::Module*>& modules() const { return modules_; }
   // What is wrong, and with which value.
   [[nodiscard]] const std::string& problem() const { return problem_; }
+  [[nodiscard]] const std::string& hint() const { return hint_; }
   [[nodiscard]] plan::ValueRef culprit() const { return culprit_; }
 
  private:
@@ -39,6 +40,8 @@ class Thawing {
   starlark::Value function(const plan::Value& v, int depth);
   starlark::Value method(const plan::Value& v, int depth);
   starlark::Value host(const plan::Value& v, int depth);
+  int64_t named(const std::vector<std::string>& all, const std::vector<starlark::Value>& args,
+                size_t number, const char* what);
   starlark::Value service(const std::vector<starlark::Value>& args);
   starlark::Value interface_of(const std::vector<starlark::Value>& args);
   starlark::Value assumption(const std::vector<starlark::Value>& args);
@@ -47,7 +50,7 @@ class Thawing {
   // Parts of a container, once every shell that they need is there.
   bool fill_pending();
   bool fill(plan::ValueRef ref);
-  starlark::Value fail(std::string problem);
+  starlark::Value fail(std::string problem, std::string hint = "");
 
   const plan::Plan& plan_;
   starlark::Heap& heap_;
@@ -60,7 +63,7 @@ class Thawing {
     plan::ValueRef content;
   };
   std::vector<Cell> cells_;
-  std::string problem_;
+  std::string problem_, hint_;
   plan::ValueRef culprit_ = plan::kNoValue;
 };
 

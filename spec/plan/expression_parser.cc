@@ -70,7 +70,9 @@ bool ExpressionParser::fail(const std::string& message) {
   if (failed_) return false;
   failed_ = true;
   const std::string near(rest_.substr(0, 20));
-  reader_.diagnostics_.push_back({place_, "plan-value",
+  Place place = place_;  // one line, behind its quote
+  if (place.col != 0) place.col += static_cast<uint32_t>(length_ - rest_.size()) + 1;
+  reader_.diagnostics_.push_back({place, "plan-value",
                                   "not a value: " + message +
                                       (near.empty() ? " at its end" : " before `" + near + "`")});
   return false;
@@ -114,10 +116,11 @@ bool ExpressionParser::parse_into(ValueRef into) {
   const size_t before = reader_.image_.values.size();
   bool ok = value_into(out, 0);
   const size_t after = reader_.image_.values.size();
-  reader_.lines_.resize(after);
-  std::fill(reader_.lines_.begin() + static_cast<std::ptrdiff_t>(before), reader_.lines_.end(),
-            place_.line);
-  reader_.lines_[into] = place_.line;
+  const TextPlace here{place_.line, place_.col};
+  reader_.places_.resize(after);
+  std::fill(reader_.places_.begin() + static_cast<std::ptrdiff_t>(before), reader_.places_.end(),
+            here);
+  reader_.places_[into] = here;
   skip_space();
   if (ok && !rest_.empty()) ok = fail("want the end");
   if (ok) reader_.image_.values[into] = std::move(out);

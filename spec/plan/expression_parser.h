@@ -18,7 +18,7 @@ namespace fbx::plan {
 class ExpressionParser {
  public:
   ExpressionParser(ValueReader& reader, std::string_view text, const Place& place, uint32_t module)
-      : reader_(reader), rest_(text), place_(place), module_(module) {}
+      : reader_(reader), rest_(text), length_(text.size()), place_(place), module_(module) {}
 
   // Is the whole text a name, or at(…)?
   static bool is_reference(std::string_view text);
@@ -64,6 +64,7 @@ class ExpressionParser {
 
   ValueReader& reader_;
   std::string_view rest_;
+  size_t length_;
   const Place& place_;
   uint32_t module_;
   bool failed_ = false;

@@ -2,6 +2,8 @@
 #include "spec/plan/field_reader.h"
 
 #include <algorithm>
+#include <cctype>
+#include <charconv>
 
 #include "spec/plan/duration.h"
 
@@ -9,7 +11,7 @@ namespace fbx::plan {
 
 using Kind = TomlNode::Kind;
 
-void FieldReader::report(const TomlNode& node, const std::string& code, const std::string& message,
+void FieldReader::report(const TomlNode& node, DiagnosticCode code, const std::string& message,
                          const std::string& hint) {
   context_.diagnostics.push_back({Place{context_.file, node.line, node.col}, code, message, hint});
 }
@@ -20,7 +22,7 @@ Place FieldReader::place_of(std::string_view key) const {
   return {context_.file, node->line, node->col};
 }
 
-void FieldReader::complain(std::string_view key, const std::string& code,
+void FieldReader::complain(std::string_view key, DiagnosticCode code,
                            const std::string& message, const std::string& hint) {
   const TomlNode* node = table_.find(key);
   report(node == nullptr ? table_ : *node, code, message, hint);
@@ -29,12 +31,15 @@ void FieldReader::complain(std::string_view key, const std::string& code,
 const TomlNode* FieldReader::find(std::string_view key, Kind kind) {
   known_.emplace_back(key);
   const TomlNode* node = table_.find(key);
-  if (node == nullptr || !is_kind(key, *node, kind)) return nullptr;
-  return node;
+  return node != nullptr && is_kind(key, *node, kind) ? node : nullptr;
 }
 
 bool FieldReader::is_kind(std::string_view key, const TomlNode& node, Kind kind) {
-  if (node.kind == kind) return true;
+  if (node.kind == kind && node.text.find('\0') == std::string::npos) return true;
+  if (node.kind == kind) {
+    report(node, "plan-range", "`" + std::string(key) + "` in " + what_ + " holds a NUL character");
+    return false;
+  }
   report(node, "plan-type",
          "`" + std::string(key) + "` in " + what_ + " is " + toml_kind_name(node.kind) + ", want " +
              toml_kind_name(kind));
@@ -55,6 +60,25 @@ void FieldReader::text(std::string_view key, std::string& out, Presence presence
 void FieldReader::text(std::string_view key, std::string& out, const char* fallback, const char*) {
   const TomlNode* node = find(key, Kind::kString);
   out = node == nullptr ? fallback : node->text;
+}
+
+void FieldReader::name(std::string_view key, std::string& out, Presence presence, const char* doc) {
+  text(key, out, presence, doc);
+  for (const char c : out) {
+    if (std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-') continue;
+    complain(key, "plan-range", "`" + std::string(key) + "` in " + what_ + " is \"" + out +
+                                    "\", want letters, digits, `_` and `-`");
+    return;
+  }
+}
+
+void FieldReader::sha256(std::string_view key, std::string& out, Presence presence,
+                         const char* doc) {
+  text(key, out, presence, doc);
+  const bool hex = out.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (out.empty() || (hex && out.size() == 64)) return;
+  complain(key, "plan-range",
+           "`" + std::string(key) + "` in " + what_ + " is no SHA-256: want 64 digits of lower-case hex");
 }
 
 void FieldReader::block(std::string_view key, std::string& out, const char* doc) {
@@ -89,8 +113,13 @@ void FieldReader::real(std::string_view key, double& out, double fallback, doubl
   if (value >= min && value <= max) {
     out = value;
   } else {
+    const auto text = [](double d) {
+      char buffer[40];
+      return std::string(buffer, std::to_chars(buffer, buffer + sizeof buffer, d).ptr);
+    };
     report(*node, "plan-range",
-           "`" + std::string(key) + "` in " + what_ + " is out of its range, 0 to 1");
+           "`" + std::string(key) + "` in " + what_ + " is " + text(value) + ", want " + text(min) +
+               " to " + text(max));
   }
 }
 
@@ -98,12 +127,12 @@ void FieldReader::duration(std::string_view key, int64_t& out, int64_t fallback,
   out = fallback;
   const TomlNode* node = find(key, Kind::kString);
   if (node == nullptr) return;
-  if (const auto value = parse_duration(node->text)) {
-    out = *value;
+  if (const auto value = parse_duration(node->text).value_or(0); value > 0) {
+    out = value;
   } else {
     report(*node, "plan-range",
            "`" + std::string(key) + "` in " + what_ + " is \"" + node->text +
-               "\", want a duration such as \"1.5s\", at most 24h");
+               "\", want a duration such as \"1.5s\", above 0 and at most 24h");
   }
 }
 
@@ -111,10 +140,9 @@ void FieldReader::unknown_word(std::string_view key, const TomlNode& node,
                                const std::vector<std::string>& known) {
   std::string list;
   for (const std::string& word : known) list += (list.empty() ? "" : ", ") + word;
-  const std::string near = nearest_name(node.text, known);
   report(node, "plan-word",
          "`" + std::string(key) + "` in " + what_ + " is \"" + node.text + "\", want one of " + list,
-         near.empty() ? "" : "did you mean " + near + "?");
+         did_you_mean(node.text, known));
 }
 
 bool FieldReader::string_items(std::string_view key, const TomlNode& node,
@@ -146,7 +174,7 @@ void FieldReader::pairs(std::string_view key,
   const TomlNode* node = find(key, Kind::kTable);
   if (node == nullptr) return;
   for (const TomlMember& member : node->members) {
-    if (is_kind(member.key, member.value, Kind::kString)) {
+    if (is_kind(std::string(key) + "." + member.key, member.value, Kind::kString)) {
       out.emplace_back(member.key, member.value.text);
     }
   }
@@ -160,6 +188,7 @@ void FieldReader::limits(std::string_view key, std::map<std::string, std::string
 }
 
 bool FieldReader::find_service(const TomlNode& node, uint32_t& out) {
+  if (!context_.services_known) return false;  // what is wrong with their names was said
   std::vector<std::string> names;
   for (uint32_t i = 0; i < context_.plan.services.size(); ++i) {
     names.push_back(context_.plan.services[i].name);
@@ -168,9 +197,8 @@ bool FieldReader::find_service(const TomlNode& node, uint32_t& out) {
       return true;
     }
   }
-  const std::string near = nearest_name(node.text, names);
   report(node, "plan-reference", "no service is named \"" + node.text + "\"",
-         near.empty() ? "" : "did you mean " + near + "?");
+         did_you_mean(node.text, names));
   return false;
 }
 
@@ -195,12 +223,13 @@ void FieldReader::health(std::string_view key, HealthCheck& out, const char*) {
   const TomlNode* node = find(key, Kind::kTable);
   if (node == nullptr) return;
   HealthKeys keys;
+  const size_t before = context_.diagnostics.size();
   FieldReader inner(context_, *node, std::string(key));
   fields(inner, keys);
   inner.finish();
   if (const auto check = health_check(keys)) {
     out = *check;
-  } else {
+  } else if (context_.diagnostics.size() == before) {
     report(*node, "plan-health",
            "a healthcheck has exactly one of tcp, http, output, command; status goes with http");
   }
@@ -234,10 +263,9 @@ void FieldReader::place(Place& out) {
 void FieldReader::finish() {
   for (const TomlMember& member : table_.members) {
     if (std::find(known_.begin(), known_.end(), member.key) != known_.end()) continue;
-    const std::string near = nearest_name(member.key, known_);
     context_.diagnostics.push_back({Place{context_.file, member.line, member.col}, "plan-key",
                                     what_ + " has no key `" + member.key + "`",
-                                    near.empty() ? "" : "did you mean " + near + "?"});
+                                    did_you_mean(member.key, known_)});
   }
 }
 

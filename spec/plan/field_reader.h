@@ -25,6 +25,7 @@ struct ReadContext {
   const std::string& file;  // of the plan, for diagnostics
   Plan& plan;
   Diagnostics& diagnostics;
+  bool services_known = true;  // false: their names are in disorder, so no reference is judged
 };
 
 class FieldReader {
@@ -36,6 +37,8 @@ class FieldReader {
 
   void text(std::string_view key, std::string& out, Presence presence, const char*);
   void text(std::string_view key, std::string& out, const char* fallback, const char*);
+  void name(std::string_view key, std::string& out, Presence presence, const char* doc);
+  void sha256(std::string_view key, std::string& out, Presence presence, const char* doc);
   void flag(std::string_view key, bool& out, bool fallback, const char*);
   template <class T>
   void number(std::string_view key, T& out, T fallback, T min, T max, const char*) {
@@ -90,7 +93,7 @@ class FieldReader {
   void finish();
 
   // A diagnostic at the line of `key`'s value, or of the table when it is absent.
-  void complain(std::string_view key, const std::string& code, const std::string& message,
+  void complain(std::string_view key, DiagnosticCode code, const std::string& message,
                 const std::string& hint = "");
   // Where the value of `key` begins; of the table when it is absent.
   [[nodiscard]] Place place_of(std::string_view key) const;
@@ -103,7 +106,7 @@ class FieldReader {
   void unknown_word(std::string_view key, const TomlNode& node,
                     const std::vector<std::string>& known);
   bool find_service(const TomlNode& node, uint32_t& out);
-  void report(const TomlNode& node, const std::string& code, const std::string& message,
+  void report(const TomlNode& node, DiagnosticCode code, const std::string& message,
               const std::string& hint = "");
 
   const ReadContext& context_;

@@ -32,6 +32,12 @@ class FieldWriter {
   void text(std::string_view key, const std::string& value, const char* fallback, const char*) {
     if (value != fallback) put(key, toml_string(value));
   }
+  void name(std::string_view key, const std::string& value, Presence need, const char* doc) {
+    text(key, value, need, doc);
+  }
+  void sha256(std::string_view key, const std::string& value, Presence need, const char* doc) {
+    text(key, value, need, doc);
+  }
   void flag(std::string_view key, bool value, bool fallback, const char*) {
     if (value != fallback) put(key, value ? "true" : "false");
   }

@@ -1,16 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The one table of a plan's keys: for each struct its keys in the order they are written, with type,
-// default, range and meaning. Three visitors read it: writer (write.cc), reader (read_fields.h), and
-// the reference in docs/plan-format.md (describe.cc).
+// default, range and meaning. Three visitors read it: writer (field_writer.h), reader
+// (field_reader.h), and the reference in docs/plan-format.md (describe.h).
 //
 // A visitor has, for a key k, a member m and a meaning d:
 //   text(k, m, need, d)          a string; kRequired (and not empty), or kOptional (default "")
 //   text(k, m, default, d)
+//   name(k, m, need, d)          a string of letters, digits, `_` and `-`
+//   sha256(k, m, need, d)        64 digits of lower-case hex
 //   flag(k, m, default, d)       a boolean
 //   number(k, m, default, min, max, d)
 //   real(k, m, default, min, max, d)
-//   duration(k, m, default, d)   "1.5s"
+//   duration(k, m, default, d)   "1.5s", above 0
 //   choice(k, m, default, {{"word", value}…}, d)
 //   words(k, m, d)               an array of strings
 //   word_lists(k, m, d)          an array of arrays of strings
@@ -94,7 +96,7 @@ void fields(V& v, PlanKeys& p) {
   v.number("fbx_plan", p.version, int64_t{0}, int64_t{1}, int64_t{kFormatVersion},
            "version of this format");
   v.text("spec", p.spec, kRequired, "file name of the spec, as places show it");
-  v.text("sha256", p.sha256, kOptional, "SHA-256 of the spec's file, lower-case hex");
+  v.sha256("sha256", p.sha256, kOptional, "SHA-256 of the spec's file");
   v.choice("network", p.network, Network::kIsolated,
            {{"isolated", Network::kIsolated}, {"host", Network::kHost}},
            "a network of its own for each test, or the machine's");
@@ -113,12 +115,12 @@ void fields(V& v, EnvRead& e) {
 template <class V>
 void fields(V& v, FileRead& f) {
   v.text("path", f.path, kRequired, "file that was read when the plan was compiled");
-  v.text("sha256", f.sha256, kRequired, "SHA-256 of its bytes, lower-case hex");
+  v.sha256("sha256", f.sha256, kRequired, "SHA-256 of its bytes");
 }
 
 template <class V>
 void fields(V& v, Interface& i) {
-  v.text("name", i.name, kRequired, "name: svc.<name>");
+  v.name("name", i.name, kRequired, "name: svc.<name>");
   v.choice("protocol", i.protocol, Protocol::kTcp,
            {{"http", Protocol::kHttp},
             {"tcp", Protocol::kTcp},
@@ -141,14 +143,14 @@ void fields(V& v, HealthKeys& h) {
 
 template <class V>
 void fields(V& v, Op& o) {
-  v.text("name", o.name, kRequired, "keyword that fault() takes for this service");
+  v.name("name", o.name, kRequired, "keyword that fault() takes for this service");
   v.words("syscalls", o.syscalls, "families and system calls");
   v.text("path", o.path, kOptional, "glob; empty: any path");
 }
 
 template <class V>
 void fields(V& v, Service& s) {
-  v.text("name", s.name, kRequired, "name of the service");
+  v.name("name", s.name, kRequired, "name of the service");
   v.text("binary", s.binary, kRequired, "absolute, relative to the spec's folder, or on PATH");
   v.place(s.place);
   v.tables("interfaces", s.interfaces, "what it listens on");
@@ -195,7 +197,7 @@ void fields(V& v, FaultKeys& f) {
 
 template <class V>
 void fields(V& v, AssumptionKeys& a) {
-  v.text("name", a.name, kRequired, "name of the assumption");
+  v.name("name", a.name, kRequired, "name of the assumption");
   v.place(a.place);
   v.text("description", a.description, kOptional, "what it assumes");
   v.words("includes", a.includes, "assumptions before this one that it adds to");

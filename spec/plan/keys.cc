@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "bpf/abi/tables.h"
+
 namespace fbx::plan {
 
 HealthKeys health_keys(const HealthCheck& check) {
@@ -81,26 +83,51 @@ std::string need_text(const Plan& plan, const Need& need) {
   return verb + who + "." + need.syscall;
 }
 
-std::optional<Need> parse_need(const Plan& plan, std::string_view text) {
+namespace {
+
+bool known_call(const Plan& plan, const std::string& call) {
+  if (call == "*" || !abi::members(call).empty()) return true;
+  return std::any_of(plan.services.begin(), plan.services.end(), [&](const Service& s) {
+    return std::any_of(s.ops.begin(), s.ops.end(), [&](const Op& op) { return op.name == call; });
+  });
+}
+
+}  // namespace
+
+std::optional<Need> parse_need(const Plan& plan, const std::string& text, std::string& problem,
+                               std::string& hint) {
   Need need;
   if (text == "partition" || text == "partition drop" || text == "partition *") {
     need.kind = Need::Kind::kPartition;
-    need.mode = text == "partition" ? "refuse" : std::string(text.substr(10));
+    need.mode = text == "partition" ? "refuse" : text.substr(10);
     return need;
   }
-  if (text.starts_with("deny ")) need.kind = Need::Kind::kDeny;
-  else if (text.starts_with("delay ")) need.kind = Need::Kind::kDelay;
-  else return std::nullopt;
-  const std::string_view what = text.substr(text.find(' ') + 1);
-  const size_t dot = what.rfind('.');
-  if (dot == std::string_view::npos || dot + 1 == what.size()) return std::nullopt;
-  need.syscall = what.substr(dot + 1);
-  const std::string_view who = what.substr(0, dot);
+  const size_t dot = text.rfind('.');
+  const bool deny = text.starts_with("deny ");
+  if ((!deny && !text.starts_with("delay ")) || dot == std::string::npos || dot + 1 == text.size()) {
+    problem = "\"" + text + "\" is no need: want \"deny SERVICE.CALL\", \"delay SERVICE.CALL\", "
+              "\"partition\" or \"partition drop\"";
+    return std::nullopt;
+  }
+  need.kind = deny ? Need::Kind::kDeny : Need::Kind::kDelay;
+  const size_t who_at = text.find(' ') + 1;
+  const std::string who = dot < who_at ? "" : text.substr(who_at, dot - who_at);
+  need.syscall = text.substr(dot + 1);
+  if (!known_call(plan, need.syscall)) {
+    problem = "the need \"" + text + "\": no system call, no family of them and no op has that name";
+    hint = did_you_mean(need.syscall, abi::keywords());
+    return std::nullopt;
+  }
   if (who == "*") return need;
-  const auto found = std::find_if(plan.services.begin(), plan.services.end(),
-                                  [&](const Service& s) { return s.name == who; });
-  if (found == plan.services.end()) return std::nullopt;
-  need.service = static_cast<int>(found - plan.services.begin());
+  std::vector<std::string> names;
+  for (const Service& s : plan.services) names.push_back(s.name);
+  const auto found = std::find(names.begin(), names.end(), who);
+  if (found == names.end()) {
+    problem = "the need \"" + text + "\": no service has that name";
+    hint = did_you_mean(who, names);
+    return std::nullopt;
+  }
+  need.service = static_cast<int>(found - names.begin());
   return need;
 }
 
@@ -163,10 +190,11 @@ bool read_param(std::string text, bool& keyword_only, starlark::core::Function& 
 }  // namespace
 
 bool read_signature(const FunctionKeys& keys, starlark::core::Function& function,
-                    std::string& problem) {
+                    std::string& key, std::string& problem) {
   bool keyword_only = false;
   for (const std::string& param : keys.params) {
     if (!read_param(param, keyword_only, function)) {
+      key = "params";
       problem = "\"" + param + "\" is no parameter here";
       return false;
     }
@@ -176,6 +204,7 @@ bool read_signature(const FunctionKeys& keys, starlark::core::Function& function
     const auto found = std::find_if(function.locals.begin(), function.locals.end(),
                                     [&](const auto& local) { return local.name == cell; });
     if (found == function.locals.end()) {
+      key = "cells";
       problem = "cell \"" + cell + "\" is no variable of the function";
       return false;
     }

@@ -26,15 +26,17 @@ namespace fbx::plan {
 
 // "deny inventory.write", "delay *.connect", "partition", "partition drop".
 [[nodiscard]] std::string need_text(const Plan& plan, const Need& need);
-[[nodiscard]] std::optional<Need> parse_need(const Plan& plan, std::string_view text);
+// Nothing when `text` is no need of this plan; `problem` and `hint` say why.
+[[nodiscard]] std::optional<Need> parse_need(const Plan& plan, const std::string& text,
+                                             std::string& problem, std::string& hint);
 
 // A cell's name, and a baseline's, unless the test says otherwise.
 [[nodiscard]] std::string cell_name(const std::string& scenario, const std::string& assumption);
 
-// params, locals, cells and free of a function; nothing after a problem, which `problem` names.
+// params, locals, cells and free of a function. False after a problem: with which key, and what.
 void signature_keys(const starlark::core::Function& function, FunctionKeys& keys);
 [[nodiscard]] bool read_signature(const FunctionKeys& keys, starlark::core::Function& function,
-                                  std::string& problem);
+                                  std::string& key, std::string& problem);
 
 // A built-in that the plan's cells call: scenario, assumption, expectation.
 constexpr std::string_view kCellBuiltin = "fault_matrix.cell";

@@ -2,6 +2,7 @@
 #include "spec/plan/plan_reader.h"
 
 #include <algorithm>
+#include <cctype>
 
 #include "spec/plan/code_text.h"
 #include "spec/starlark/core_text.h"
@@ -10,7 +11,7 @@ namespace fbx::plan {
 
 using Kind = TomlNode::Kind;
 
-void PlanReader::add(const Place& place, const std::string& code, const std::string& message,
+void PlanReader::add(const Place& place, DiagnosticCode code, const std::string& message,
                      const std::string& hint) {
   diagnostics_.push_back({place, code, message, hint});
 }
@@ -21,37 +22,69 @@ std::optional<ReadPlan> PlanReader::read(std::string_view text) {
     add(Place{file_}, "plan-too-large", "a plan of more than 64 MiB");
     return std::nullopt;
   }
+  out_.places.file = file_;
   root_ = parse_toml(text, file_, diagnostics_);
   if (diagnostics_.size() != before) return std::nullopt;
-  out_.places.document = Place{file_, 1, 1};
   header();
   // A plan of another format is not judged by this one's rules.
-  if (diagnostics_.size() != before) return std::nullopt;
+  if (said_since(before)) return std::nullopt;
+  sections();
   services();
   assumptions();
   matrices();
   modules();
+  const size_t before_functions = diagnostics_.size();
   functions();
-  values();
-  code();
-  tests();
-  link_baselines();
-  unknown_sections();
-  if (diagnostics_.size() != before) return std::nullopt;
+  if (!said_since(before_functions)) {
+    values();
+    code();
+    tests();
+  }
+  if (said_since(before)) return std::nullopt;
   return std::move(out_);
 }
 
-const std::vector<TomlNode>& PlanReader::tables(std::string_view key) {
+namespace {
+
+bool all_tables(const TomlNode& node) {
+  return node.kind == Kind::kArray &&
+         std::all_of(node.items.begin(), node.items.end(),
+                     [](const TomlNode& item) { return item.kind == Kind::kTable; });
+}
+
+// Arrays of tables, in the order in which they are written; and the one table.
+const std::vector<std::string> kSections = {"env",    "file", "service", "assumption",
+                                            "matrix", "test", "function"};
+constexpr std::string_view kValues = "values";
+
+bool is_section(std::string_view key) {
+  return key == kValues || std::find(kSections.begin(), kSections.end(), key) != kSections.end();
+}
+
+}  // namespace
+
+const std::vector<TomlNode>& PlanReader::tables(std::string_view key) const {
   static const std::vector<TomlNode> none;
   const TomlNode* node = root_.find(key);
-  if (node == nullptr) return none;
-  const bool good = node->kind == Kind::kArray &&
-                    std::all_of(node->items.begin(), node->items.end(),
-                                [](const TomlNode& item) { return item.kind == Kind::kTable; });
-  if (good) return node->items;
-  add(Place{file_, node->line, node->col}, "plan-type",
-      "`" + std::string(key) + "` must be written as tables, [[" + std::string(key) + "]]");
-  return none;
+  return node != nullptr && all_tables(*node) ? node->items : none;
+}
+
+// Sections that there are not, and those that are not written as tables.
+void PlanReader::sections() {
+  for (const TomlMember& member : root_.members) {
+    const TomlNode& value = member.value;
+    const bool table = value.kind == Kind::kTable || value.kind == Kind::kArray;
+    if (is_section(member.key)) {
+      const bool good = member.key == kValues ? value.kind == Kind::kTable : all_tables(value);
+      const std::string shape = member.key == kValues ? "[values.\"FILE\"]" : "[[" + member.key + "]]";
+      if (good) continue;
+      add(Place{file_, value.line, value.col}, "plan-type",
+          "`" + member.key + "` must be written as tables, " + shape);
+    } else if (table) {
+      add(Place{file_, member.line, member.col}, "plan-key",
+          "the plan has no section `" + member.key + "`", did_you_mean(member.key, kSections));
+    }
+  }
 }
 
 void PlanReader::header() {
@@ -66,10 +99,12 @@ void PlanReader::header() {
     return;
   }
   PlanKeys keys;
-  TomlNode top = root_;
-  std::erase_if(top.members, [](const TomlMember& m) {
-    return m.value.kind == Kind::kTable || m.value.kind == Kind::kArray;
-  });
+  TomlNode top;
+  top.line = top.col = 1;
+  for (const TomlMember& m : root_.members) {
+    const bool table = m.value.kind == Kind::kTable || m.value.kind == Kind::kArray;
+    if (!table && !is_section(m.key)) top.members.push_back(m);
+  }
   FieldReader reader(context_, top, "the plan");
   fields(reader, keys);
   reader.finish();
@@ -91,18 +126,16 @@ void PlanReader::header() {
   }
 }
 
-void PlanReader::unknown_sections() {
-  static const std::vector<std::string> known = {"env",  "file",   "service", "assumption",
-                                                 "test", "matrix", "values",  "function"};
-  for (const TomlMember& member : root_.members) {
-    if (member.value.kind != Kind::kTable && member.value.kind != Kind::kArray) continue;
-    if (std::find(known.begin(), known.end(), member.key) != known.end()) continue;
-    const std::string near = nearest_name(member.key, known);
-    add(Place{file_, member.line, member.col}, "plan-key",
-        "the plan has no section `" + member.key + "`",
-        near.empty() ? "" : "did you mean " + near + "?");
-  }
+namespace {
+
+bool good_name(std::string_view name) {
+  const auto fits = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '-';
+  };
+  return !name.empty() && std::all_of(name.begin(), name.end(), fits);
 }
+
+}  // namespace
 
 void PlanReader::services() {
   Plan& plan = out_.plan;
@@ -112,12 +145,21 @@ void PlanReader::services() {
     const TomlNode* name = table.find("name");
     plan.services.emplace_back().name = name != nullptr && name->kind == Kind::kString ? name->text : "";
   }
+  for (size_t i = 0; i < all.size(); ++i) {
+    const std::string& name = plan.services[i].name;
+    const auto same = [&](const Service& other) { return other.name == name; };
+    const auto here = plan.services.begin() + static_cast<std::ptrdiff_t>(i);
+    context_.services_known &= good_name(name);
+    if (name.empty() || std::none_of(plan.services.begin(), here, same)) continue;
+    add(out_.places.of({"service", i, "name"}), "plan-twice",
+        "two services are named \"" + name + "\"");
+    context_.services_known = false;
+  }
   AnchorCounter anchors;
   for (size_t i = 0; i < all.size(); ++i) {
     FieldReader reader(context_, all[i], "[[service]]", &anchors);
     fields(reader, plan.services[i]);
     reader.finish();
-    out_.places.services.push_back(reader.place_of("name"));
   }
 }
 
@@ -125,14 +167,16 @@ void PlanReader::assumptions() {
   AnchorCounter anchors;
   for (const TomlNode& table : tables("assumption")) {
     AssumptionKeys keys;
+    const size_t before = diagnostics_.size();
     FieldReader reader(context_, table, "[[assumption]]", &anchors);
     fields(reader, keys);
     reader.finish();
+    assumptions_known_ &= good_name(keys.name);
     Assumption assumption;
     assumption.name = keys.name;
     assumption.description = keys.description;
     assumption.place = keys.place;
-    assumption_parts(reader, keys, assumption);
+    if (!said_since(before)) assumption_parts(reader, keys, assumption);
     out_.plan.assumptions.push_back(std::move(assumption));
   }
 }
@@ -140,28 +184,34 @@ void PlanReader::assumptions() {
 void PlanReader::assumption_parts(FieldReader& reader, const AssumptionKeys& keys,
                                   Assumption& out) {
   const auto& earlier = out_.plan.assumptions;
+  const size_t index = earlier.size();
   const auto find = [&](const std::string& name) {
     return std::find_if(earlier.begin(), earlier.end(),
                         [&](const Assumption& a) { return a.name == name; });
   };
   if (find(keys.name) != earlier.end()) {
     reader.complain("name", "plan-twice", "two assumptions are named \"" + keys.name + "\"");
+    assumptions_known_ = false;
   }
-  for (const std::string& name : keys.includes) {
-    const auto found = find(name);
+  for (size_t i = 0; i < keys.includes.size(); ++i) {
+    const auto found = find(keys.includes[i]);
     if (found == earlier.end()) {
-      reader.complain("includes", "plan-reference",
-                      "no assumption before this one is named \"" + name + "\"");
+      if (!assumptions_known_) continue;
+      std::vector<std::string> names;
+      for (const Assumption& a : earlier) names.push_back(a.name);
+      add(out_.places.of({"assumption", index, "includes", i}), "plan-reference",
+          "no assumption before this one is named \"" + keys.includes[i] + "\"",
+          did_you_mean(keys.includes[i], names));
     } else {
       out.includes.push_back(static_cast<uint32_t>(found - earlier.begin()));
     }
   }
-  for (const FaultKeys& fault : keys.faults) {
-    if (const auto assumed = assumed_fault(fault)) {
+  for (size_t i = 0; i < keys.faults.size(); ++i) {
+    if (const auto assumed = assumed_fault(keys.faults[i])) {
       out.faults.push_back(*assumed);
     } else {
-      reader.complain("faults", "plan-fault",
-                      "a fault says one of deny (with or without delay), delay, allow");
+      add(out_.places.of({"assumption", index, "faults", i}), "plan-fault",
+          "a fault says one of deny (with or without delay), delay, allow");
     }
   }
 }
@@ -170,8 +220,17 @@ void PlanReader::matrices() {
   AnchorCounter anchors;
   for (const TomlNode& table : tables("matrix")) {
     FieldReader reader(context_, table, "[[matrix]]", &anchors);
-    fields(reader, out_.plan.matrices.emplace_back());
+    Matrix& matrix = out_.plan.matrices.emplace_back();
+    fields(reader, matrix);
     reader.finish();
+    std::vector<std::string> known;
+    for (const Assumption& a : out_.plan.assumptions) known.push_back(a.name);
+    for (size_t i = 0; i < matrix.assumptions.size(); ++i) {
+      const std::string& name = matrix.assumptions[i];
+      if (!assumptions_known_ || std::find(known.begin(), known.end(), name) != known.end()) continue;
+      add(out_.places.of({"matrix", out_.plan.matrices.size() - 1, "assumptions", i}),
+          "plan-reference", "no assumption is named \"" + name + "\"", did_you_mean(name, known));
+    }
   }
 }
 
@@ -201,10 +260,11 @@ void PlanReader::modules() {
 
 void PlanReader::functions() {
   AnchorCounter anchors;
-  for (const TomlNode& table : tables("function")) function(table, anchors);
+  const auto& all = tables("function");
+  for (size_t i = 0; i < all.size(); ++i) function(all[i], i, anchors);
 }
 
-void PlanReader::function(const TomlNode& table, AnchorCounter& anchors) {
+void PlanReader::function(const TomlNode& table, size_t number, AnchorCounter& anchors) {
   FunctionKeys keys;
   FieldReader reader(context_, table, "[[function]]", &anchors);
   fields(reader, keys);
@@ -222,14 +282,13 @@ void PlanReader::function(const TomlNode& table, AnchorCounter& anchors) {
   out.key = keys.name;
   out.line = keys.place.line;
   out.col = keys.place.col;
-  if (std::string problem; !read_signature(keys, out, problem)) {
-    reader.complain("params", "plan-signature", problem);
-  }
+  std::string key, problem;
+  if (!read_signature(keys, out, key, problem)) reader.complain(key, "plan-signature", problem);
   functions.push_back(std::move(out));
   Place place = reader.place_of("code");
-  ++place.line;  // the text begins below the quotes
-  place.col = 0;
-  out_.places.code[module->second].push_back(place);
+  if (const TomlNode* code = table.find("code")) place.line = code->text_line();
+  place.col = 1;
+  out_.places.code[module->second].push_back({place, number});
   pending_code_.push_back({module->second, functions.size() - 1, keys.code, place});
 }
 
@@ -275,7 +334,7 @@ void PlanReader::code() {
     if (read) continue;
     Place place = pending.place;
     place.line += read.error().line > 0 ? static_cast<uint32_t>(read.error().line) - 1 : 0;
-    place.col = static_cast<uint32_t>(std::max(read.error().col, 0));
+    place.col = static_cast<uint32_t>(std::max(read.error().col, 1));
     add(place, "plan-code", read.error().message, read.error().hint);
   }
 }

@@ -22,15 +22,15 @@ namespace fbx::plan {
 class PlanReader {
  public:
   PlanReader(const std::string& file, Diagnostics& diagnostics)
-      : file_(file), diagnostics_(diagnostics), context_{file, out_.plan, diagnostics} {}
+      : file_(file), diagnostics_(diagnostics), context_{file, out_.plan, diagnostics}, root_(out_.places.document) {}
 
   std::optional<ReadPlan> read(std::string_view text);
 
  private:
   // The tables [[key]] of the document; empty when there are none.
-  const std::vector<TomlNode>& tables(std::string_view key);
+  const std::vector<TomlNode>& tables(std::string_view key) const;
   void header();
-  void unknown_sections();
+  void sections();
   void services();
   void assumptions();
   void assumption_parts(FieldReader& reader, const AssumptionKeys& keys, Assumption& out);
@@ -38,17 +38,20 @@ class PlanReader {
   void modules();
   void add_module(const std::string& file);
   void functions();
-  void function(const TomlNode& table, AnchorCounter& anchors);
+  void function(const TomlNode& table, size_t number, AnchorCounter& anchors);
   void values();
   void code();
   void tests();
   void test(const TomlNode& table, AnchorCounter& anchors);
+  void meaningless_keys(FieldReader& reader, const TomlNode& table, TestKind kind);
   void plain_test(FieldReader& reader, const TestKeys& keys, Test& out);
   void cell_test(FieldReader& reader, const TestKeys& keys, Test& out);
-  void known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out);
-  void needs(FieldReader& reader, const TestKeys& keys, Test& out);
+  bool known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out);
+  void needs(const TestKeys& keys, Test& out);
   void link_baselines();
-  void add(const Place& place, const std::string& code, const std::string& message,
+  // Was something said since there were `before` diagnostics? Then what follows from it is not.
+  [[nodiscard]] bool said_since(size_t before) const { return diagnostics_.size() != before; }
+  void add(const Place& place, DiagnosticCode code, const std::string& message,
            const std::string& hint = "");
 
   struct PendingCode {
@@ -62,11 +65,12 @@ class PlanReader {
   Diagnostics& diagnostics_;
   ReadPlan out_;
   ReadContext context_;
-  TomlNode root_;
+  TomlNode& root_;
   std::map<std::string, size_t> module_of_;
   std::vector<PendingCode> pending_code_;
   std::optional<ValueReader> value_reader_;
   std::set<std::string> test_names_;
+  bool assumptions_known_ = true;
 };
 
 }  // namespace fbx::plan

@@ -9,14 +9,18 @@ namespace fbx::plan {
 
 void PlanReader::tests() {
   AnchorCounter anchors;
+  const size_t before = diagnostics_.size();
   for (const TomlNode& table : tables("test")) test(table, anchors);
+  if (!said_since(before)) link_baselines();
 }
 
 void PlanReader::test(const TomlNode& table, AnchorCounter& anchors) {
   TestKeys keys;
+  const size_t before = diagnostics_.size();
   FieldReader reader(context_, table, "[[test]]", &anchors);
   fields(reader, keys);
   reader.finish();
+  const bool good = !said_since(before);
   Test out;
   out.name = keys.name;
   out.doc = keys.doc;
@@ -26,15 +30,28 @@ void PlanReader::test(const TomlNode& table, AnchorCounter& anchors) {
   out.timeout_ns = keys.timeout_ns;
   if (!keys.known_failure.empty()) out.known_failure = keys.known_failure;
   const bool of_matrix = keys.kind == TestKind::kCell || keys.kind == TestKind::kBaseline;
-  if (of_matrix) cell_test(reader, keys, out);
-  else plain_test(reader, keys, out);
+  if (good) meaningless_keys(reader, table, keys.kind);
+  if (good && of_matrix) cell_test(reader, keys, out);
+  else if (good) plain_test(reader, keys, out);
   if (!out.name.empty() && !test_names_.insert(out.name).second) {
     reader.complain("name", "plan-twice", "two tests are named \"" + out.name + "\"");
   }
-  needs(reader, keys, out);
+  needs(keys, out);
   out_.needs_given.push_back(table.find("needs") != nullptr || table.find("observe") != nullptr);
-  out_.places.tests.push_back(reader.place_of("name"));
   out_.plan.tests.push_back(std::move(out));
+}
+
+// A key that this kind of test has no use for would be lost when the plan is written again.
+void PlanReader::meaningless_keys(FieldReader& reader, const TomlNode& table, TestKind kind) {
+  const bool cell = kind == TestKind::kCell;
+  const bool of_matrix = cell || kind == TestKind::kBaseline;
+  const std::pair<const char*, bool> keys[] = {
+      {"matrix", of_matrix}, {"scenario", of_matrix},       {"assumption", cell},
+      {"expect", cell},      {"require_faults_fire", cell}, {"args", !of_matrix}};
+  for (const auto& [key, meant] : keys) {
+    if (meant || table.find(key) == nullptr) continue;
+    reader.complain(key, "plan-key", "`" + std::string(key) + "` means nothing to this kind of [[test]]");
+  }
 }
 
 void PlanReader::plain_test(FieldReader& reader, const TestKeys& keys, Test& out) {
@@ -62,19 +79,24 @@ void PlanReader::plain_test(FieldReader& reader, const TestKeys& keys, Test& out
   }
 }
 
-void PlanReader::known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out) {
+bool PlanReader::known_scenario(FieldReader& reader, const TestKeys& keys, const Test& out) {
   const Matrix& matrix = out_.plan.matrices[static_cast<size_t>(out.matrix)];
   const auto known = [](const std::vector<std::string>& all, const std::string& name) {
     return std::find(all.begin(), all.end(), name) != all.end();
   };
   if (!known(matrix.scenarios, keys.scenario)) {
     reader.complain("scenario", "plan-reference",
-                    "its matrix has no scenario \"" + keys.scenario + "\"");
+                    "its matrix has no scenario \"" + keys.scenario + "\"",
+                    did_you_mean(keys.scenario, matrix.scenarios));
+    return false;
   }
   if (out.kind == TestKind::kCell && !known(matrix.assumptions, keys.assumption)) {
     reader.complain("assumption", "plan-reference",
-                    "its matrix has no assumption \"" + keys.assumption + "\"");
+                    "its matrix has no assumption \"" + keys.assumption + "\"",
+                    did_you_mean(keys.assumption, matrix.assumptions));
+    return false;
   }
+  return true;
 }
 
 void PlanReader::cell_test(FieldReader& reader, const TestKeys& keys, Test& out) {
@@ -87,7 +109,7 @@ void PlanReader::cell_test(FieldReader& reader, const TestKeys& keys, Test& out)
   out.assumption = keys.assumption;
   if (out.name.empty()) out.name = cell_name(keys.scenario, keys.assumption);
   if (out.place.line == 0) out.place = out_.plan.matrices[static_cast<size_t>(out.matrix)].place;
-  known_scenario(reader, keys, out);
+  if (!known_scenario(reader, keys, out)) return;
   const std::string& function = keys.function.empty() ? keys.scenario : keys.function;
   const ValueRef scenario = value_reader_->expression(function, reader.place_of("function"));
   if (out.kind == TestKind::kBaseline) {
@@ -112,13 +134,12 @@ void PlanReader::cell_test(FieldReader& reader, const TestKeys& keys, Test& out)
               value_reader_->expression(expect, reader.place_of("expect"))};
 }
 
-void PlanReader::needs(FieldReader& reader, const TestKeys& keys, Test& out) {
-  for (const std::string& text : keys.needs) {
-    auto need = parse_need(out_.plan, text);
+void PlanReader::needs(const TestKeys& keys, Test& out) {
+  for (size_t i = 0; i < keys.needs.size() && context_.services_known; ++i) {
+    std::string problem, hint;
+    auto need = parse_need(out_.plan, keys.needs[i], problem, hint);
     if (!need) {
-      reader.complain("needs", "plan-word",
-                      "\"" + text + "\" is no need: want \"deny SERVICE.CALL\", "
-                      "\"delay SERVICE.CALL\", \"partition\" or \"partition drop\"");
+      add(out_.places.of({"test", out_.plan.tests.size(), "needs", i}), "plan-word", problem, hint);
       continue;
     }
     need->place = out.place;
@@ -138,7 +159,7 @@ void PlanReader::link_baselines() {
     if (found != baselines.end()) {
       tests[i].baseline = found->second;
     } else {
-      add(out_.places.tests[i], "plan-baseline",
+      add(out_.places.of({"test", i, "name"}), "plan-baseline",
           "the cell has no baseline of its scenario \"" + tests[i].scenario + "\" before it");
     }
   }

@@ -7,23 +7,42 @@
 // Thread rule: pure.
 #pragma once
 
+#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/diagnostic.h"
 #include "spec/plan/plan.h"
+#include "spec/plan/toml_tree.h"
+#include "spec/plan/value_text.h"
 
 namespace fbx::plan {
 
+// A step down in a document: into a table by key, into an array by number.
+struct PlanStep {
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  PlanStep(const char* into) : key(into) {}
+  // NOLINTNEXTLINE(google-explicit-constructor)
+  PlanStep(size_t number) : item(number) {}
+  std::string_view key;
+  size_t item = 0;
+};
+
 // Where parts of a plan stand in its file, for what is found out later.
 struct PlanPlaces {
-  std::vector<Place> tests;
-  std::vector<Place> services;
-  // One per module, one per function: the first line of its instructions.
-  std::vector<std::vector<Place>> code;
-  std::vector<uint32_t> values;  // line of the value's text, by ValueRef; 0 = not known
-  Place document;
+  std::string file;
+  TomlNode document;
+  struct Code {
+    Place first;      // instruction
+    size_t table = 0; // number of its [[function]]
+  };
+  std::vector<std::vector<Code>> code;  // one per module, one per function
+  std::vector<TextPlace> values;  // of the value's text, by ValueRef
+
+  // of({"service", 2, "ops", 0}): where that begins, or the nearest around it that is there.
+  [[nodiscard]] Place of(std::initializer_list<PlanStep> steps) const;
 };
 
 // Larger plans are refused.

@@ -41,6 +41,7 @@ TomlNode copy_node(const toml::node& from) {
   TomlNode to;
   to.line = from.source().begin.line;
   to.col = from.source().begin.column;
+  to.last_line = from.source().end.line;
   if (const auto* table = from.as_table()) {
     copy_table(*table, to);
   } else if (const auto* array = from.as_array()) {
@@ -71,6 +72,11 @@ const TomlNode* TomlNode::find(std::string_view key) const {
     if (member.key == key) return &member.value;
   }
   return nullptr;
+}
+
+uint32_t TomlNode::text_line() const {
+  const auto inside = static_cast<uint32_t>(std::count(text.begin(), text.end(), '\n'));
+  return last_line > line + inside ? line + 1 : line;
 }
 
 const char* toml_kind_name(TomlNode::Kind kind) {

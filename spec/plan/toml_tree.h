@@ -21,6 +21,7 @@ struct TomlNode {
   enum class Kind : uint8_t { kTable, kArray, kString, kInteger, kFloat, kBool, kDate };
   Kind kind = Kind::kTable;
   uint32_t line = 0, col = 0;  // where the value begins
+  uint32_t last_line = 0;      // where it ends
   std::string text;            // kString
   int64_t integer = 0;
   double real = 0;
@@ -29,6 +30,8 @@ struct TomlNode {
   std::vector<TomlMember> members;  // kTable, in the order of the document
 
   [[nodiscard]] const TomlNode* find(std::string_view key) const;
+  // The line at which `text` begins: TOML drops a line end right behind opening quotes.
+  [[nodiscard]] uint32_t text_line() const;
 };
 
 struct TomlMember {

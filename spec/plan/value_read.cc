@@ -62,9 +62,8 @@ ValueRef ValueReader::resolve(const Key& key, const Place& from) {
     for (const auto& [other, entry] : entries_) {
       if (other.first == key.first) names.push_back(other.second);
     }
-    const std::string near = nearest_name(key.second, names);
     diagnostics_.push_back({from, "plan-reference", "no value is named \"" + key.second + "\"",
-                            near.empty() ? "" : "did you mean " + near + "?"});
+                            did_you_mean(key.second, names)});
     return kNoValue;
   }
   Entry& entry = found->second;

@@ -31,6 +31,11 @@ namespace fbx::plan {
 // Expressions nest at most this deep; the writer gives deeper values a name of their own.
 constexpr int kDeepestExpression = 24;
 
+// Where the text of a value begins; line 0 = not known.
+struct TextPlace {
+  uint32_t line = 0, col = 0;
+};
+
 struct NamedText {
   std::string name;
   std::string text;
@@ -86,9 +91,9 @@ class ValueWriter {
 // Reads the tables of a plan into an image whose modules (files and functions) are there already.
 class ValueReader {
  public:
-  // `lines` gets the line at which each value is written.
-  ValueReader(Image& image, std::vector<uint32_t>& lines, Diagnostics& diagnostics)
-      : image_(image), lines_(lines), diagnostics_(diagnostics) {}
+  // `places` gets the place at which each value is written.
+  ValueReader(Image& image, std::vector<TextPlace>& places, Diagnostics& diagnostics)
+      : image_(image), places_(places), diagnostics_(diagnostics) {}
 
   // One entry of a [values] table. Names must be declared before anything is resolved.
   void declare(uint32_t module, const std::string& name, const std::string& text, Place place);
@@ -112,7 +117,7 @@ class ValueReader {
   void declare_own_functions();
 
   Image& image_;
-  std::vector<uint32_t>& lines_;
+  std::vector<TextPlace>& places_;
   Diagnostics& diagnostics_;
   std::map<Key, Entry> entries_;
 };

@@ -10,8 +10,8 @@ namespace starlark::core {
 
 const std::vector<OpInfo>& all_ops() {
   static const std::vector<OpInfo> ops = {
-#define X(id, text, operands, results, name, label, suspends, terminator) \
-  {Op::id, text, operands, results, name != 0, label != 0, suspends != 0, terminator != 0},
+#define X(id, text, operands, results, name, label, suspends, terminator, does) \
+  {Op::id, text, operands, results, name != 0, label != 0, suspends != 0, terminator != 0, does},
       STARLARK_CORE_OPS(X)
 #undef X
   };

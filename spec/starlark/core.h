@@ -25,59 +25,59 @@
 namespace starlark::core {
 
 // What an instruction has besides its operands (`name` is an attribute, key or module).
-// X(enumerator, "text", operands, result, name, label, suspends, terminator)
+// X(enumerator, "text", operands, result, name, label, suspends, terminator, "what it does")
 //   operands: how many, -1 = any number (call, list, tuple, dict: see the comment)
 //   result:   0 none, 1 one, 2 any number of targets (unpack, load)
 //   label:    1 = has a jump target
-#define STARLARK_CORE_OPS(X)                                                    \
-  X(let, "let", 1, 1, 0, 0, 0, 0)             /* dst = a */                     \
-  X(add, "add", 2, 1, 0, 0, 0, 0)             /* dst = a + b; and so on: */     \
-  X(sub, "sub", 2, 1, 0, 0, 0, 0)                                               \
-  X(mul, "mul", 2, 1, 0, 0, 0, 0)                                               \
-  X(div, "div", 2, 1, 0, 0, 0, 0)                                               \
-  X(floordiv, "floordiv", 2, 1, 0, 0, 0, 0)                                     \
-  X(mod, "mod", 2, 1, 0, 0, 0, 0)                                               \
-  X(bit_and, "bitand", 2, 1, 0, 0, 0, 0)                                        \
-  X(bit_or, "bitor", 2, 1, 0, 0, 0, 0)                                          \
-  X(bit_xor, "bitxor", 2, 1, 0, 0, 0, 0)                                        \
-  X(shl, "shl", 2, 1, 0, 0, 0, 0)                                               \
-  X(shr, "shr", 2, 1, 0, 0, 0, 0)                                               \
-  X(eq, "eq", 2, 1, 0, 0, 0, 0)                                                 \
-  X(ne, "ne", 2, 1, 0, 0, 0, 0)                                                 \
-  X(lt, "lt", 2, 1, 0, 0, 0, 0)                                                 \
-  X(le, "le", 2, 1, 0, 0, 0, 0)                                                 \
-  X(gt, "gt", 2, 1, 0, 0, 0, 0)                                                 \
-  X(ge, "ge", 2, 1, 0, 0, 0, 0)                                                 \
-  X(in, "in", 2, 1, 0, 0, 0, 0)                                                 \
-  X(not_in, "notin", 2, 1, 0, 0, 0, 0)                                          \
-  X(iadd, "iadd", 2, 1, 0, 0, 0, 0)           /* a += b: lists in place */      \
-  X(ior, "ior", 2, 1, 0, 0, 0, 0)             /* a |= b: dicts in place */      \
-  X(neg, "neg", 1, 1, 0, 0, 0, 0)                                               \
-  X(pos, "pos", 1, 1, 0, 0, 0, 0)                                               \
-  X(inv, "inv", 1, 1, 0, 0, 0, 0)                                               \
-  X(op_not, "not", 1, 1, 0, 0, 0, 0)                                            \
-  X(attr, "attr", 1, 1, 1, 0, 0, 0)           /* dst = a.name */                \
-  X(set_attr, "setattr", 2, 0, 1, 0, 0, 0)    /* a.name = b */                  \
-  X(index, "index", 2, 1, 0, 0, 0, 0)         /* dst = a[b] */                  \
-  X(set_index, "setindex", 3, 0, 0, 0, 0, 0)  /* a[b] = c */                    \
-  X(slice, "slice", 4, 1, 0, 0, 0, 0)         /* dst = a[b:c:d], None = left out */ \
-  X(tuple, "tuple", -1, 1, 0, 0, 0, 0)                                          \
-  X(list, "list", -1, 1, 0, 0, 0, 0)                                            \
-  X(dict, "dict", 0, 1, 0, 0, 0, 0)           /* dst = {} */                    \
-  X(append, "append", 2, 0, 0, 0, 0, 0)       /* a.append(b), in displays */    \
-  X(insert, "insert", 3, 0, 0, 0, 0, 0)       /* a[b] = c, in comprehensions */ \
-  X(insert_new, "insertnew", 3, 0, 0, 0, 0, 0) /* the same, b twice is an error */ \
-  X(func, "func", -1, 1, 1, 0, 0, 0)          /* dst = function `name`; operands: defaults */ \
-  X(call, "call", -1, 1, 0, 0, 1, 0)          /* dst = a(…); with `name`: a.name(…) */ \
-  X(unpack, "unpack", 1, 2, 0, 0, 0, 0)       /* targets = a */                 \
-  X(iter, "iter", 1, 1, 0, 0, 0, 0)           /* dst = iteration over a */      \
-  X(next, "next", 1, 1, 0, 1, 0, 0)           /* dst = next of a; label when there is none */ \
-  X(end, "end", 1, 0, 0, 0, 0, 0)             /* ends the iteration a */        \
-  X(jump, "jump", 0, 0, 0, 1, 0, 1)                                             \
-  X(jump_if, "jumpif", 1, 0, 0, 1, 0, 0)                                        \
-  X(jump_not, "jumpnot", 1, 0, 0, 1, 0, 0)                                      \
-  X(ret, "return", 1, 0, 0, 0, 0, 1)                                            \
-  X(load, "load", -1, 2, 1, 0, 0, 0)          /* targets = constants, from module `name` */
+#define STARLARK_CORE_OPS(X) \
+  X(let, "let", 1, 1, 0, 0, 0, 0, "r = a") \
+  X(add, "add", 2, 1, 0, 0, 0, 0, "r = a + b") \
+  X(sub, "sub", 2, 1, 0, 0, 0, 0, "r = a - b") \
+  X(mul, "mul", 2, 1, 0, 0, 0, 0, "r = a * b") \
+  X(div, "div", 2, 1, 0, 0, 0, 0, "r = a / b") \
+  X(floordiv, "floordiv", 2, 1, 0, 0, 0, 0, "r = a // b") \
+  X(mod, "mod", 2, 1, 0, 0, 0, 0, "r = a % b") \
+  X(bit_and, "bitand", 2, 1, 0, 0, 0, 0, "r = a & b") \
+  X(bit_or, "bitor", 2, 1, 0, 0, 0, 0, "r = a | b") \
+  X(bit_xor, "bitxor", 2, 1, 0, 0, 0, 0, "r = a ^ b") \
+  X(shl, "shl", 2, 1, 0, 0, 0, 0, "r = a << b") \
+  X(shr, "shr", 2, 1, 0, 0, 0, 0, "r = a >> b") \
+  X(eq, "eq", 2, 1, 0, 0, 0, 0, "r = a == b") \
+  X(ne, "ne", 2, 1, 0, 0, 0, 0, "r = a != b") \
+  X(lt, "lt", 2, 1, 0, 0, 0, 0, "r = a < b") \
+  X(le, "le", 2, 1, 0, 0, 0, 0, "r = a <= b") \
+  X(gt, "gt", 2, 1, 0, 0, 0, 0, "r = a > b") \
+  X(ge, "ge", 2, 1, 0, 0, 0, 0, "r = a >= b") \
+  X(in, "in", 2, 1, 0, 0, 0, 0, "r = a in b") \
+  X(not_in, "notin", 2, 1, 0, 0, 0, 0, "r = a not in b") \
+  X(iadd, "iadd", 2, 1, 0, 0, 0, 0, "r = a += b: lists in place") \
+  X(ior, "ior", 2, 1, 0, 0, 0, 0, "r = a |= b: dicts and sets in place") \
+  X(neg, "neg", 1, 1, 0, 0, 0, 0, "r = -a") \
+  X(pos, "pos", 1, 1, 0, 0, 0, 0, "r = +a") \
+  X(inv, "inv", 1, 1, 0, 0, 0, 0, "r = ~a") \
+  X(op_not, "not", 1, 1, 0, 0, 0, 0, "r = not a") \
+  X(attr, "attr", 1, 1, 1, 0, 0, 0, "r = a.name") \
+  X(set_attr, "setattr", 2, 0, 1, 0, 0, 0, "a.name = b") \
+  X(index, "index", 2, 1, 0, 0, 0, 0, "r = a[b]") \
+  X(set_index, "setindex", 3, 0, 0, 0, 0, 0, "a[b] = c") \
+  X(slice, "slice", 4, 1, 0, 0, 0, 0, "r = a[b:c:d]; None = left out") \
+  X(tuple, "tuple", -1, 1, 0, 0, 0, 0, "r = (a, b, ...); `*a`: of what a iterates over") \
+  X(list, "list", -1, 1, 0, 0, 0, 0, "r = [a, b, ...]") \
+  X(dict, "dict", 0, 1, 0, 0, 0, 0, "r = {}") \
+  X(append, "append", 2, 0, 0, 0, 0, 0, "a.append(b), in displays") \
+  X(insert, "insert", 3, 0, 0, 0, 0, 0, "a[b] = c, in comprehensions") \
+  X(insert_new, "insertnew", 3, 0, 0, 0, 0, 0, "a[b] = c, in displays: b twice is an error") \
+  X(func, "func", -1, 1, 1, 0, 0, 0, "r = the function `name`; operands: its defaults") \
+  X(call, "call", -1, 1, 0, 0, 1, 0, "r = a(b, key=c, *d, **e); with `name`: a.name(b, ...)") \
+  X(unpack, "unpack", 1, 2, 0, 0, 0, 0, "r, s, ... = a") \
+  X(iter, "iter", 1, 1, 0, 0, 0, 0, "r = an iteration over a") \
+  X(next, "next", 1, 1, 0, 1, 0, 0, "r = next item of the iteration a; jumps when there is none") \
+  X(end, "end", 1, 0, 0, 0, 0, 0, "ends the iteration a") \
+  X(jump, "jump", 0, 0, 0, 1, 0, 1, "goes to the label") \
+  X(jump_if, "jumpif", 1, 0, 0, 1, 0, 0, "goes to the label if a is true") \
+  X(jump_not, "jumpnot", 1, 0, 0, 1, 0, 0, "goes to the label unless a is true") \
+  X(ret, "return", 1, 0, 0, 0, 0, 1, "returns a") \
+  X(load, "load", -1, 2, 1, 0, 0, 0, "r, s, ... = names from the file `name` (not in a plan)")
 
 enum class Op : std::uint8_t {
 #define X(id, ...) id,
@@ -94,6 +94,7 @@ struct OpInfo {
   bool has_label;
   bool may_suspend;
   bool terminator;
+  std::string_view does;  // operands a, b, …; result r
 };
 const OpInfo& info(Op op);
 const std::vector<OpInfo>& all_ops();

@@ -94,13 +94,16 @@ class Reader {
       return;
     }
     Instr in;
+    if (line_[0] < '0' || line_[0] > '9') return fail("expected a place, as 1:5, before the operation");
     in.line = number(100'000'000);
     if (!eat(":")) return fail("expected line:col");
     in.col = number(1'000'000);
     skip();
+    const std::string_view from_op = line_;
     std::string_view op = word();
     auto found = op_by_text(op);
     if (!found) {
+      line_ = from_op;
       std::vector<std::string_view> all;
       for (const OpInfo& row : all_ops()) all.push_back(row.text);
       return fail("unknown operation \"" + std::string(op) + "\"", did_you_mean(op, all));
@@ -144,6 +147,7 @@ class Reader {
     if (op.has_label && in.label == kNone) return fail(std::string(op.text) + " needs a label");
     if (op.has_name && in.name == kNone) return fail(std::string(op.text) + " needs a name");
     f_.code.push_back(in);
+    lines_.push_back(line_number_);
   }
 
   // A label is the last word before the result.
@@ -160,7 +164,7 @@ class Reader {
     eat(".");
     std::string_view w = word();
     bool takes = in.op == Op::attr || in.op == Op::set_attr || in.op == Op::call;
-    if (w.empty() || !takes || in.count != 1 || in.name != kNone) return fail("misplaced .name");
+    if (w.empty() || !takes || in.count != 1 || in.name != kNone) return fail("a misplaced .name: attr, setattr and call take one, behind their first operand");
     in.name = name(w);
   }
 
@@ -181,7 +185,7 @@ class Reader {
       } else if (op.results == 1 && in.dst.kind == OperandKind::none) {
         in.dst = o;
       } else {
-        return fail(std::string(op.text) + " has no such result");
+        return fail(std::string(op.text) + (op.results == 0 ? " has no result" : " has one result"));
       }
     }
     if (op.results == 1 && in.dst.kind == OperandKind::none) fail("expected a result after ->");
@@ -304,6 +308,7 @@ class Reader {
     for (const Instr& in : f_.code) {
       if (in.label != kNone && in.label >= f_.labels.size()) {
         line_ = column_base_ = "";
+        line_number_ = lines_[static_cast<std::size_t>(&in - f_.code.data())];
         return fail("label L" + std::to_string(in.label + 1) + " does not exist");
       }
     }
@@ -315,6 +320,7 @@ class Reader {
   std::unordered_map<std::string, std::uint32_t> locals_, free_, names_;
   std::string_view line_, column_base_;
   int line_number_ = 0;
+  std::vector<int> lines_;  // of the text, by instruction
   std::string message_, hint_;
 };
 

@@ -67,7 +67,7 @@ class FunctionCheck {
     if (f_.key.empty() && !f_.params.empty()) fail("the module's own code takes no parameters");
     std::unordered_set<std::string_view> seen;
     for (const Local& l : f_.locals) {
-      if (!is_name(l.name, true)) fail("bad local name");
+      if (!is_name(l.name, true)) fail("\"" + l.name + "\" is no name of a variable");
       if (!seen.insert(l.name).second) fail("local \"" + l.name + "\" twice");
     }
     for (const std::string& name : f_.free) {
@@ -93,7 +93,9 @@ class FunctionCheck {
     }
     for (const Constant& c : f_.constants) constant(c);
     if (f_.code.empty() || !info(f_.code.back().op).terminator) {
-      fail("the last instruction is no terminator");
+      if (!f_.code.empty()) at_ = f_.code.size() - 1;
+      fail("the last instruction is neither return nor jump");
+      at_ = f_.code.size();
     }
     std::uint32_t before = 0;
     for (std::uint32_t l : f_.labels) {
@@ -194,7 +196,7 @@ class FunctionCheck {
     if (in.op != Op::call) {
       bool spread = in.op == Op::tuple && in.count == 1 && arg(0).role == Role::star;
       for (std::uint32_t i = 0; i < in.count && !spread; ++i) {
-        if (arg(i).role != Role::positional) fail("only a call's operands have roles");
+        if (arg(i).role != Role::positional) fail("only a call takes keywords, * and **");
       }
     }
     if (in.op == Op::call) call_operands(in);
@@ -233,7 +235,7 @@ class FunctionCheck {
       if (o.role != Role::keyword) continue;
       if (o.name >= f_.names.size() || !is_name(f_.names[o.name], false) ||
           !keywords.insert(f_.names[o.name]).second) {
-        return fail("bad keyword");
+        return fail("a bad keyword, or one that is given twice");
       }
     }
   }
@@ -246,12 +248,12 @@ class FunctionCheck {
     const Function& g = *found->second;
     std::size_t defaults = 0;
     for (const Param& p : g.params) defaults += p.has_default ? 1 : 0;
-    if (defaults != in.count) fail("wrong number of defaults");
+    if (defaults != in.count) fail("\"" + g.key + "\" has " + std::to_string(defaults) + " defaults, got " + std::to_string(in.count));
     for (const std::string& name : g.free) {
       bool here = false;
       for (const Local& l : f_.locals) here = here || (l.cell && l.name == name);
       for (const std::string& own : f_.free) here = here || own == name;
-      if (!here) fail("free variable \"" + name + "\" of \"" + g.key + "\" is not here");
+      if (!here) return fail("free variable \"" + name + "\" of \"" + g.key + "\" is not here");
     }
   }
 
