@@ -187,7 +187,7 @@ void FieldReader::limits(std::string_view key, std::map<std::string, std::string
   out.insert(all.begin(), all.end());
 }
 
-bool FieldReader::find_service(const TomlNode& node, uint32_t& out) {
+bool FieldReader::find_service(std::string_view key, const TomlNode& node, uint32_t& out) {
   if (!context_.services_known) return false;  // what is wrong with their names was said
   std::vector<std::string> names;
   for (uint32_t i = 0; i < context_.plan.services.size(); ++i) {
@@ -197,14 +197,16 @@ bool FieldReader::find_service(const TomlNode& node, uint32_t& out) {
       return true;
     }
   }
-  report(node, "plan-reference", "no service is named \"" + node.text + "\"",
+  report(node, "plan-reference",
+         "`" + std::string(key) + "` in " + what_ + " names \"" + node.text +
+             "\", and no service has that name",
          did_you_mean(node.text, names));
   return false;
 }
 
 void FieldReader::service(std::string_view key, uint32_t& out, const char*) {
   const TomlNode* node = find(key, Kind::kString);
-  if (node != nullptr) find_service(*node, out);
+  if (node != nullptr) find_service(key, *node, out);
   if (table_.find(key) == nullptr) {
     report(table_, "plan-missing", what_ + " has no `" + std::string(key) + "`");
   }
@@ -215,7 +217,7 @@ void FieldReader::services(std::string_view key, std::vector<uint32_t>& out, con
   if (node == nullptr) return;
   for (const TomlNode& item : node->items) {
     uint32_t service = 0;
-    if (is_kind(key, item, Kind::kString) && find_service(item, service)) out.push_back(service);
+    if (is_kind(key, item, Kind::kString) && find_service(key, item, service)) out.push_back(service);
   }
 }
 
@@ -244,10 +246,13 @@ void FieldReader::place(Place& out) {
   const TomlNode* at = table_.find("at");
   if (at == nullptr || !is_kind("at", *at, Kind::kString)) return;
   const auto anchor = parse_anchor(at->text);
-  const auto line = anchor && anchors_ != nullptr ? anchors_->line_at(out.file, anchor->distance)
-                                                  : std::nullopt;
-  if (!line) {
+  if (!anchor || anchors_ == nullptr) {
     report(*at, "plan-place", "`at` is no place: want \"+lines:column\", then two spaces and the line");
+    return;
+  }
+  const auto line = anchors_->line_at(out.file, anchor->distance);
+  if (!line) {
+    report(*at, "plan-place", "`at` is no place: the file has no such line");
     return;
   }
   out.line = *line;

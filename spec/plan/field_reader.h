@@ -105,7 +105,7 @@ class FieldReader {
   bool string_items(std::string_view key, const TomlNode& node, std::vector<std::string>& out);
   void unknown_word(std::string_view key, const TomlNode& node,
                     const std::vector<std::string>& known);
-  bool find_service(const TomlNode& node, uint32_t& out);
+  bool find_service(std::string_view key, const TomlNode& node, uint32_t& out);
   void report(const TomlNode& node, DiagnosticCode code, const std::string& message,
               const std::string& hint = "");
 

@@ -211,7 +211,8 @@ void PlanReader::assumption_parts(FieldReader& reader, const AssumptionKeys& key
       out.faults.push_back(*assumed);
     } else {
       add(out_.places.of({"assumption", index, "faults", i}), "plan-fault",
-          "a fault says one of deny (with or without delay), delay, allow");
+          keys.faults[i].allow ? "a fault says `allow`, and `deny` or `delay` too"
+                               : "a fault says none of `deny`, `delay`, `allow`");
     }
   }
 }

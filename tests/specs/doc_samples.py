@@ -12,6 +12,7 @@ What stands behind the three backticks says what the block is:
     python warns              a spec that is accepted with the text block below it
     text                      after wrong and warns: what fbx says, to the letter
     toml                      the plan that the spec above it compiles to, or a part of it
+    toml hand                 a plan that nobody compiled: checked and played as a spec is
     sh                        commands: `fbx …` ends with 0 (or `# exit N`) beside the spec above it;
                               scripts/… is there
 
@@ -108,6 +109,10 @@ class Document:
         self.said = None
 
     def toml(self, line, words, body):
+        if "hand" in words:
+            self.finish_spec()
+            self.spec, self.spec_line, self.name = body, line, "hand.toml"
+            return
         if self.spec is None:
             return
         with self.folder() as place:

@@ -142,6 +142,17 @@ TEST_CASE("a mistake of the spec is an error, not a failure") {
   CHECK(FakeRunner{}.play(plan, "test_x").finished.how == Finished::How::kError);
 }
 
+TEST_CASE("what was not started can't be stopped") {
+  const auto plan = compiled("def test_x():\n    partition_stop(db, web)\n"
+                             "def test_y():\n    fault_stop(db)\n");
+  for (const char* test : {"test_x", "test_y"}) {
+    const auto played = FakeRunner{}.play(plan, test);
+    CHECK(played.asked.empty());
+    CHECK(played.finished.how == Finished::How::kError);
+    CHECK(played.finished.message.find("was started") != std::string::npos);
+  }
+}
+
 TEST_CASE("closures, cycles, defaults and bound methods come back from a plan") {
   const auto plan = compiled(R"(
 def make(n):
