@@ -92,7 +92,7 @@ Ability ask(const Question& question, const Capabilities& can) {
   const plan::Plan plan = plan_of(question);
   auto chosen = inject::choose(plan, 0, can);
   if (!chosen) {
-    out.refusals = std::move(chosen.error());
+    out.refusals.assign(chosen.error().begin(), chosen.error().end());
   } else if (question.results && chosen->sight != inject::Sight::kRecords) {
     out.refusals.push_back({"no-results",
                             "the supervisor sees calls begin and not how they end: " +

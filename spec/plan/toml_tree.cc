@@ -65,6 +65,28 @@ TomlNode copy_node(const toml::node& from) {
   return to;
 }
 
+bool asserts(std::string_view text) {
+  try {
+    (void)toml::parse(text);
+  } catch (const toml::parse_error&) {
+  } catch (const std::exception&) {
+    return true;
+  }
+  return false;
+}
+
+// The parser's assertions know no place: the line without which they hold.
+uint32_t assertion_line(std::string_view text) {
+  std::vector<size_t> ends;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n') ends.push_back(i + 1);
+  }
+  const auto first = std::partition_point(ends.begin(), ends.end(), [&](size_t end) {
+    return !asserts(text.substr(0, end));
+  });
+  return static_cast<uint32_t>(first - ends.begin()) + 1;
+}
+
 }  // namespace
 
 const TomlNode* TomlNode::find(std::string_view key) const {
@@ -100,7 +122,8 @@ TomlNode parse_toml(std::string_view text, const std::string& file, Diagnostics&
     diagnostics.push_back({Place{file, at.line, at.column}, "plan-syntax",
                            "not valid TOML: " + std::string(error.description())});
   } catch (const std::exception& error) {
-    diagnostics.push_back({Place{file}, "plan-syntax", std::string("not valid TOML: ") + error.what()});
+    diagnostics.push_back({Place{file, assertion_line(text), 1}, "plan-syntax",
+                           std::string("not valid TOML: ") + error.what()});
   }
   return {};
 }

@@ -33,7 +33,7 @@ TEST_CASE("the nearest name is what was meant, or nothing") {
       {"wirte", "write"},  {"wrtie", "write"},     {"wrote", "write"},   {"writes", "write"},
       {"EIOO", "EIO"},     {"mod", "mode"},        {"ECONREFUSED", "ECONNREFUSED"},
       {"ECONNREFUESD", "ECONNREFUSED"},            {"hapy_path", "happy_path"},
-      {"fsycn", "fsync"},  {"write", "write"},     {"connect", ""},      {"x", ""},
+      {"fsycn", "fsync"},  {"write", "write"},     {"connect", ""},      {"internal", ""},
       {"", ""},            {"WRITE", ""},
   };
   for (const Row& row : kRows) {
@@ -44,7 +44,7 @@ TEST_CASE("the nearest name is what was meant, or nothing") {
 }
 
 TEST_CASE("a diagnostic says where, what, and what to do") {
-  Diagnostic d{.place = {"a.star", 3, 9}, .code = "x", .message = "no", .hint = "yes?"};
+  Diagnostic d{.place = {"a.star", 3, 9}, .code = "internal", .message = "no", .hint = "yes?"};
   CHECK(d.text() == "a.star:3:9: no\n  hint: yes?");
   CHECK(has_errors({d}));
   d.severity = Severity::kWarning;
