@@ -228,6 +228,26 @@ __noinline int call__describe(uint32_t nr, const struct fbx_service *service,
   if (shape->sockaddr) call__of_sockaddr(shape->sockaddr, service, open, scratch);
   if (shape->rw_flags && (call__arg(record, shape->rw_flags) & (FBX_RWF_DSYNC | FBX_RWF_SYNC)))
     record->flags |= FBX_SAW_SYNC;
+  if (open->is_sock) record->head.kind = FBX_RECORD_SOCK_CALL;
+  return 0;
+}
+
+// A record of which nothing is known yet but whose it is, and when.
+__noinline int call__start(uint32_t nr, const struct fbx_service *service,
+                           struct fbx_open_call *open, uint32_t saw) {
+  if (!service || !open) return 0;
+  struct fbx_call *record = &open->record.call;
+  struct task_struct *task = bpf_get_current_task_btf();
+  __builtin_memset(record, 0, sizeof(*record));
+  open->is_sock = 0;
+  open->at_end = !(saw & FBX_SAW_BEGIN);
+  open->generation = service->generation;
+  record->begin_ns = saw & FBX_SAW_BEGIN ? bpf_ktime_get_ns() : 0;
+  record->flags = saw;
+  record->nr = nr;
+  record->fd = -1;
+  head__fill(&record->head, FBX_RECORD_CALL, sizeof(*record), service, 0);
+  bpf_probe_read_kernel(record->comm, sizeof(record->comm), &task->group_leader->comm);
   return 0;
 }
 
@@ -237,28 +257,19 @@ static __always_inline void call__begin(const struct pt_regs *regs, const struct
                                         struct fbx_open_call *open, struct fbx_scratch *scratch,
                                         uint32_t saw) {
   struct fbx_call *record = &open->record.call;
-  struct task_struct *task = bpf_get_current_task_btf();
-  __builtin_memset(record, 0, sizeof(*record));
-  open->is_sock = 0;
-  open->at_end = !(saw & FBX_SAW_BEGIN);
-  open->generation = service->generation;
-  record->begin_ns = saw & FBX_SAW_BEGIN ? bpf_ktime_get_ns() : 0;
-  record->flags = saw | (call->compat ? FBX_SAW_COMPAT : 0);
-  record->nr = call->nr;
-  record->fd = -1;
-  head__fill(&record->head, FBX_RECORD_CALL, sizeof(*record), service, 0);
+  call__start(call->nr, service, open, saw | (call->compat ? FBX_SAW_COMPAT : 0));
   if (call->socketcall)
     call__socketcall_args(call->socketcall, record->args);
   else if (call->compat)
     regs__compat_args(regs, record->args);
   else
     regs__args(regs, record->args);
-  bpf_probe_read_kernel(record->comm, sizeof(record->comm), &task->group_leader->comm);
   call__describe(call->nr, service, open, scratch);
-  if (open->is_sock) record->head.kind = FBX_RECORD_SOCK_CALL;
 }
-static __always_inline void call__hand_over(const struct fbx_service *service,
-                                            struct fbx_open_call *open, long ret) {
+
+__noinline int call__hand_over(const struct fbx_service *service, struct fbx_open_call *open,
+                               long ret) {
+  if (!service || !open) return 0;
   struct fbx_call *record = &open->record.call;
   record->ret = ret;
   record->head.time_ns = bpf_ktime_get_ns();
@@ -266,6 +277,7 @@ static __always_inline void call__hand_over(const struct fbx_service *service,
   uint32_t size = open->is_sock ? sizeof(open->record) : sizeof(*record);
   record->head.size = size;
   service__emit(service, &open->record, size);
+  return 0;
 }
 
 // What only the end can tell: the new descriptor, both ends of a connection just made, arguments

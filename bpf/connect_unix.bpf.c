@@ -17,51 +17,51 @@ struct bpf_sock_addr_kern {
 
 extern void *bpf_cast_to_kern_ctx(void *ctx) __ksym __weak;
 
-struct fbx_unix_scratch {
-  struct fbx_unix_key key;
-  char given[FBX_UNIX_NAME + 4];
-};
-
-struct {
-  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-  __uint(max_entries, 1);
-  __type(key, uint32_t);
-  __type(value, struct fbx_unix_scratch);
-} fbx_unix_scratch SEC(".maps");
-
 // The name as it would be bound. A path ends at its NUL or at the address's end, whichever is
-// first.
-static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix_scratch *scratch) {
+// first. On the stack: these programs can be scheduled away, so nothing per CPU is theirs.
+static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix_key *key) {
   if (!bpf_cast_to_kern_ctx) return -1;
   struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
   const char *name = (const char *)kern->uaddr + sizeof(unsigned short);
   uint32_t len = kern->uaddrlen - sizeof(unsigned short);
   if (len == 0 || len > FBX_UNIX_NAME) return -1;
-  __builtin_memset(scratch, 0, sizeof(*scratch));
-  if (bpf_probe_read_kernel(scratch->given, len, name)) return -1;
-  if (scratch->given[0]) {
-    bpf_probe_read_kernel_str(scratch->key.name, FBX_UNIX_NAME, scratch->given);
-  } else {
-    bpf_probe_read_kernel(scratch->key.name, FBX_UNIX_NAME, scratch->given);
-    scratch->key.len = len;
+  __builtin_memset(key, 0, sizeof(*key));
+  if (bpf_probe_read_kernel(key->name, len, name)) return -1;
+  if (!key->name[0]) {
+    key->len = len;
+    return 0;
   }
+  __builtin_memset(key->name, 0, sizeof(key->name));
+  bpf_probe_read_kernel_str(key->name, len < FBX_UNIX_NAME ? len + 1 : FBX_UNIX_NAME, name);
+  // A path may fill all of sun_path, without a NUL.
+  if (len == FBX_UNIX_NAME && key->name[FBX_UNIX_NAME - 2])
+    bpf_probe_read_kernel(&key->name[FBX_UNIX_NAME - 1], 1, name + FBX_UNIX_NAME - 1);
+  return 0;
+}
+
+// A function of its own for the sake of the stack: what the decision needs is deep.
+static __noinline int unix__owner(struct bpf_sock_addr *ctx, uint32_t worker,
+                                  struct fbx_unix_owner *out) {
+  struct fbx_unix_key key;
+  if (name__read(ctx, &key)) return -1;
+  key.worker = worker;
+  struct fbx_unix_owner *owner = bpf_map_lookup_elem(&fbx_unix_owners, &key);
+  if (!owner) return -1;
+  *out = *owner;
   return 0;
 }
 
 static __always_inline int unix__dial(struct bpf_sock_addr *ctx, uint32_t nr) {
   struct fbx_switch *armed = inject__switch();
-  uint32_t level = config__leaf_level(), zero = 0;
+  uint32_t level = config__leaf_level();
   if (!armed || !level || (!armed->cuts && !armed->rules)) return 1;
   struct fbx_service *caller = task__service();
-  struct fbx_unix_scratch *scratch = bpf_map_lookup_elem(&fbx_unix_scratch, &zero);
-  if (!caller || !scratch || name__read(ctx, scratch)) return 1;
-  scratch->key.worker = caller->worker;
-  struct fbx_unix_owner *owner = bpf_map_lookup_elem(&fbx_unix_owners, &scratch->key);
-  if (!owner) return 1;
+  struct fbx_unix_owner owner = {};
+  if (!caller || unix__owner(ctx, caller->worker, &owner)) return 1;
   struct fbx_dial dial = {.nr = nr, .kind = FBX_KIND_UNIX, .flags = FBX_KEY_OWNED,
                           .peer = FBX_SERVICE_NONE};
-  dial.peer_id = owner->cgroup;
-  dial.door = owner->door;
+  dial.peer_id = owner.cgroup;
+  dial.door = owner.door;
   return dial__decide(&dial, armed, level);
 }
 

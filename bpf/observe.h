@@ -48,7 +48,7 @@ struct fbx_path_value {
 
 struct fbx_paths_map {
   __uint(type, BPF_MAP_TYPE_LRU_HASH);
-  __uint(max_entries, 32768);
+  __uint(max_entries, 8192);
   __type(key, struct fbx_path_key);
   __type(value, struct fbx_path_value);
 };

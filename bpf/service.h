@@ -28,9 +28,12 @@ static __always_inline struct fbx_service *task__service(void) {
   return id ? bpf_map_lookup_elem(&fbx_services, &id) : 0;
 }
 
-// The same id for any cgroup (of a socket, of another task).
+// The same id for any cgroup (of a socket, of another task). Its walk is a function with external
+// linkage, which the verifier checks once and not at every call; addresses travel as numbers.
 #define FBX_CGROUP_DEPTH 24
-static __always_inline uint64_t cgroup__identity(struct cgroup *cgroup, uint32_t leaf_level) {
+__attribute__((weak, noinline)) uint64_t cgroup__identity_of(uint64_t address,
+                                                             uint32_t leaf_level) {
+  struct cgroup *cgroup = (struct cgroup *)address;
   if (!cgroup) return 0;
   uint64_t own = BPF_CORE_READ(cgroup, kn, id);
   int level = BPF_CORE_READ(cgroup, level);
@@ -40,6 +43,10 @@ static __always_inline uint64_t cgroup__identity(struct cgroup *cgroup, uint32_t
     if (!cgroup) return own;
   }
   return BPF_CORE_READ(cgroup, kn, id);
+}
+
+static __always_inline uint64_t cgroup__identity(struct cgroup *cgroup, uint32_t leaf_level) {
+  return cgroup__identity_of((uint64_t)cgroup, leaf_level);
 }
 
 static __always_inline struct fbx_service *cgroup__service(struct cgroup *cgroup) {

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
+#include "runner/inject/hooks.h"
 
 namespace fbx::inject {
 namespace {
@@ -161,6 +162,9 @@ Status MainInjector::install(const model::InstallFaults& faults) {
 }
 
 Status MainInjector::install(const model::InstallPartition& cut) {
+  if (!can_cut(*parts_.object, cut.mode == model::InstallPartition::Mode::kRefuse))
+    return fail(cut.display + ": the run was started without the programs that this partition "
+                              "needs, because the plan does not name it among the test's needs");
   const auto index = static_cast<uint32_t>(log_.rules.size());
   RuleEntry entry;
   entry.kind = RuleEntry::Kind::kPartition;

@@ -3,7 +3,7 @@
 // The Injector of the product: distributes rules and cuts over the hands that choose() assigned,
 // keeps the log, and has what the hands decided compared with what the kernel recorded.
 //
-//   enable_hands(*object);                                   // front, between open() and load()
+//   enable_hooks(*object, hooks);                            // front, between open() and load()
 //   auto injector = MainInjector::create({object, worker, &observer});  // worker, after the fork
 //
 // A rule that no hand can carry out, or that choose() did not foresee, is an Error of install() and

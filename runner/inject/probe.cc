@@ -1,41 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runner/inject/probe.h"
 
-#include <bpf/bpf.h>
-#include <bpf/libbpf.h>
 #include <sched.h>
 #include <unistd.h>
 
 #include <initializer_list>
-#include <iterator>
 #include <thread>
 
+#include "runner/inject/hooks.h"
 #include "runner/inject/tcp_reset.h"
 #include "runner/inject/wire_device.h"
 #include "runner/observe/probe.h"
-#include "runner/sandbox/fd.h"
 
 namespace fbx::inject {
 namespace {
-
-constexpr const char* kPrograms[] = {
-    "connect__on_ipv4",      "connect__on_ipv6",  "connect__on_sendmsg4", "connect__on_sendmsg6",
-    "partition__on_ingress", "sockets__list_tcp", "sockets__list_unix",
-};
-
-// include/uapi/linux/bpf.h, Linux 6.7; not in the headers of Debian 12.
-constexpr auto kUnixConnect = static_cast<bpf_attach_type>(49);
-constexpr auto kUnixSendmsg = static_cast<bpf_attach_type>(50);
-
-bool kernel_takes_unix_hooks() {
-  const bpf_insn pass[] = {
-      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 1},
-      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = kUnixConnect);
-  const sandbox::Fd program(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "fbx_probe", "GPL", pass,
-                                          std::size(pass), &options));
-  return static_cast<bool>(program);
-}
 
 Capability can() { return {.works = true}; }
 
@@ -72,15 +50,6 @@ void name_what_is_not_built(Capabilities& into) {
 }
 
 }  // namespace
-
-void enable_hands(observe::BpfObject& object) {
-  for (const char* program : kPrograms) object.enable(program);
-  if (!kernel_takes_unix_hooks()) return;
-  bpf_program__set_expected_attach_type(object.program("connect__on_unix"), kUnixConnect);
-  bpf_program__set_expected_attach_type(object.program("connect__on_unix_send"), kUnixSendmsg);
-  object.enable("connect__on_unix");
-  object.enable("connect__on_unix_send");
-}
 
 Capability probe_resets() {
   auto reset = TcpReset::open();

@@ -10,9 +10,6 @@
 
 namespace fbx::inject {
 
-// Names every program of the kernel hands, between open() and load().
-void enable_hands(observe::BpfObject& object);
-
 // A child installs a filter, makes a supervised call, and must get the errno that it was given.
 [[nodiscard]] Capability probe_seccomp();
 // Opens the raw socket that resets are sent by, in the caller's network namespace.
@@ -28,8 +25,8 @@ void enable_hands(observe::BpfObject& object);
 // and mounts in them. Fills namespaces, overlay, ground, any_user and user.
 void probe_ground(Capabilities& into);
 
-// For a run. Of a loaded object: what was loaded works, the verifier has run; the rest by the
-// probes above. Without one, `why` says why there is none, and what is left is probed.
+// For a run. Of a loaded object: what was loaded works, the verifier has run, and what was not
+// asked for (hooks.h) does not; the rest by the probes above. Without one, `why` says why there is none, and what is left is probed.
 void probe_loaded(const observe::BpfObject& loaded, Capabilities& into);
 void probe_unloaded(const Refusal& why, Capabilities& into);
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "runner/inject/choose.h"
+#include "runner/inject/hooks.h"
 #include "runner/report/json.h"
 #include "runner/report/reporter.h"
 #include "runner/report/run_verdict.h"
@@ -119,7 +120,11 @@ sandbox::Attempt<void> Front::prepare() {
   auto crew = sandbox::Crew::create();
   if (!crew) return std::unexpected(crew.error());
   crew_ = std::move(*crew);
-  return machine_.open(crew_->group());
+  inject::Hooks hooks;
+  for (const PlanRun& run : plans_) {
+    for (const size_t test : with_baselines(run)) hooks |= inject::hooks_for(run.plan, test);
+  }
+  return machine_.open(crew_->group(), hooks);
 }
 
 int Front::run() {

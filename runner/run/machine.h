@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "runner/inject/choose.h"
+#include "runner/inject/hooks.h"
 #include "runner/inject/injector.h"
 #include "runner/observe/observer.h"
 #include "runner/sandbox/attempt.h"
@@ -20,9 +21,10 @@ namespace fbx::run {
 class Machine {
  public:
   virtual ~Machine() = default;
-  // Loads what seeing and breaking need and attaches it to the run's cgroup, for the whole run.
-  // Refusals: needs-root, no-bpf.
-  virtual sandbox::Attempt<void> open(const sandbox::RunGroup& group) = 0;
+  // Loads what seeing needs, and breaking by `hooks`, and attaches it to the run's cgroup, for the
+  // whole run. Refusals: needs-root, no-bpf.
+  virtual sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+                                      const inject::Hooks& hooks) = 0;
   // What the hands can do here; after open().
   [[nodiscard]] virtual const inject::Capabilities& capabilities() const = 0;
   virtual Result<std::unique_ptr<observe::Observer>> make_observer(

@@ -13,12 +13,13 @@ class RealMachine : public Machine {
  public:
   explicit RealMachine(const inject::Wishes& wishes) : wishes_(wishes) {}
 
-  sandbox::Attempt<void> open(const sandbox::RunGroup& group) override {
+  sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+                              const inject::Hooks& hooks) override {
     auto object = observe::BpfObject::open();
     if (!object) return std::unexpected(sandbox::Trouble(object.error()));
     object_ = std::move(*object);
     observe::BpfObserver::enable(*object_);
-    inject::enable_hands(*object_);
+    inject::enable_hooks(*object_, hooks);
     if (auto loaded = object_->load(); !loaded) {
       return std::unexpected(sandbox::Trouble(loaded.error()));
     }

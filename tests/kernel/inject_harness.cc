@@ -25,6 +25,7 @@
 #include <set>
 
 #include "bpf/abi/tables.h"
+#include "runner/inject/hooks.h"
 #include "runner/inject/probe.h"
 #include "runner/inject/seccomp_filter.h"
 #include "runner/observe/cgroup2.h"
@@ -98,7 +99,7 @@ Run::Run() {
   if (!object) give_up(object.error().text());
   object_ = std::move(*object);
   observe::BpfObserver::enable(*object_);
-  enable_hands(*object_);
+  enable_hooks(*object_, Hooks::all());
   if (auto loaded = object_->load(); !loaded) give_up(loaded.error().text());
   const sandbox::Fd dir(open(dir_.c_str(), O_DIRECTORY | O_CLOEXEC));
   if (auto attached = object_->attach(dir.get()); !attached) give_up(attached.error().text());

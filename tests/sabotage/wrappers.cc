@@ -10,8 +10,9 @@ class WrappedMachine : public run::Machine {
   WrappedMachine(WrapObserver observer, WrapInjector injector)
       : wrap_observer_(std::move(observer)), wrap_injector_(std::move(injector)) {}
 
-  sandbox::Attempt<void> open(const sandbox::RunGroup& group) override {
-    return real_->open(group);
+  sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+                              const inject::Hooks& hooks) override {
+    return real_->open(group, hooks);
   }
 
   const inject::Capabilities& capabilities() const override { return real_->capabilities(); }

@@ -7,6 +7,7 @@
 
 #include "bpf/abi/tables.h"
 #include "runner/inject/choose.h"
+#include "runner/inject/hooks.h"
 #include "runner/inject/rule_compile.h"
 #include "runner/inject/seccomp_filter.h"
 
@@ -414,8 +415,6 @@ TEST_CASE("rules that can't be carried out are errors that name them") {
   const plan::Plan plan = two_services();
   std::vector<model::RuleSpec> bad;
   for (const char* keyword : {"close", "accept", "exit", "nothing"}) bad.push_back(spec(keyword));
-  bad.push_back(spec("fsync"));
-  bad.back().sticky = true;
   bad.push_back(spec("write"));
   bad.back().max_fires = 1ull << 30;
   bad.push_back(spec("connect"));
@@ -451,6 +450,41 @@ TEST_CASE("to= names a service, an interface or an address") {
     CHECK(rule->abi.to_kind == row.kind);
     CHECK(rule->abi.to_service == row.service);
     CHECK(rule->abi.to_door == row.door);
+  }
+}
+
+struct HooksRow {
+  const char* what;
+  std::vector<plan::Need> needs;
+  Hooks hooks;  // dials, datagrams, packets, sockets
+};
+
+TEST_CASE("a run loads the hooks that its tests can come to need") {
+  const HooksRow rows[] = {
+      {"nothing", {}, {false, false, false, false}},
+      {"a write", {need(Kind::kDeny, 0, "write")}, {false, false, false, true}},
+      {"an op", {need(Kind::kDeny, 1, "persist")}, {false, false, false, true}},
+      {"deny of connect", {need(Kind::kDeny, 0, "connect")}, {true, false, false, true}},
+      {"delay of connect", {need(Kind::kDelay, 0, "connect")}, {false, false, false, true}},
+      {"whatever a test may deny", {need(Kind::kDeny, -1, "*")}, {true, false, false, true}},
+      {"refuse", {need(Kind::kPartition, -1, "", "refuse")}, {true, true, true, true}},
+      {"a mode that nobody knows yet", {need(Kind::kPartition, -1, "", "")}, Hooks::all()},
+      {"drop", {need(Kind::kPartition, -1, "", "drop")}, {false, false, true, true}},
+      {"drop, and a write",
+       {need(Kind::kPartition, -1, "", "drop"), need(Kind::kDeny, 0, "write")},
+       {false, false, true, true}},
+  };
+  for (const HooksRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.tests[0].needs = row.needs;
+    const Hooks hooks = hooks_for(plan, 0);
+    CHECK(hooks == row.hooks);
+    // What choose() gives to the cgroup hand is loaded.
+    const auto chosen = choose(plan, 0, everything());
+    if (!chosen) continue;
+    for (const ServiceHands& hands : chosen->services)
+      if (hands.connect == Hand::kCgroup) CHECK(hooks.dials);
   }
 }
 
