@@ -15,12 +15,12 @@
 namespace fbx::inject {
 namespace {
 
-using sandbox::Fd;
-
 struct Held {
   const seccomp_data& call;
   pid_t tid;
   const abi::Syscall& row;
+  Tasks& tasks;
+  std::optional<Descriptor> opened = std::nullopt;
 
   [[nodiscard]] std::optional<uint64_t> arg(int role) const {
     const int i = row.arg(role);
@@ -29,6 +29,11 @@ struct Held {
     return FBX_ARG_IS_32BIT(role) ? static_cast<uint32_t>(value) : value;
   }
   [[nodiscard]] int fd() const { return static_cast<int>(arg(FBX_ARG_FD).value_or(uint64_t(-1))); }
+  // What the call's descriptor is; looked up when it is first asked for.
+  [[nodiscard]] Descriptor& descriptor() {
+    if (!opened) opened.emplace(tasks, tid, fd());
+    return *opened;
+  }
 };
 
 // Calls that act on the name itself and not on what a symbolic link leads to.
@@ -41,13 +46,13 @@ bool follows_last(const abi::Syscall& row, const Held& held) {
   return !(flags && (*flags & O_NOFOLLOW));
 }
 
-std::optional<PathSeen> path_argument(const Held& held, int path_role, int dirfd_role) {
+std::optional<PathSeen> path_argument(Held& held, int path_role, int dirfd_role) {
   const auto address = held.arg(path_role);
   if (!address) return std::nullopt;
   const auto text = read_string(held.tid, *address);
   if (!text) return std::nullopt;
   const auto dirfd = held.arg(dirfd_role);
-  return see_path(held.tid, dirfd ? static_cast<int>(*dirfd) : AT_FDCWD, *text,
+  return see_path(held.tasks, held.tid, dirfd ? static_cast<int>(*dirfd) : AT_FDCWD, *text,
                   follows_last(held.row, held));
 }
 
@@ -57,27 +62,26 @@ void add_names(const std::optional<PathSeen>& seen, std::vector<std::string>& na
   if (!seen->resolved || seen->given != *seen->resolved) names.push_back(seen->given);
 }
 
-std::vector<std::string> names_of(const Held& held) {
+std::vector<std::string> names_of(Held& held) {
   std::vector<std::string> names;
   if (held.row.arg(FBX_ARG_PATH) >= 0) {
     add_names(path_argument(held, FBX_ARG_PATH, FBX_ARG_DIRFD), names);
     add_names(path_argument(held, FBX_ARG_PATH2, FBX_ARG_DIRFD2), names);
   } else if (held.row.name == "msync") {
-    if (const auto map = mapped_file(held.tid, held.call.args[0])) names.push_back(map->path);
+    if (const auto map = mapped_file(held.tasks, held.tid, held.call.args[0])) names.push_back(map->path);
   } else if (held.fd() >= 0) {
-    if (auto path = descriptor_path(held.tid, held.fd())) names.push_back(std::move(*path));
+    if (auto path = held.descriptor().path()) names.push_back(std::move(*path));
   }
   return names;
 }
 
-uint8_t kind_of(const Held& held) {
+uint8_t kind_of(Held& held) {
   if (held.row.name == "sync") return FBX_KIND_FILE;
   if (held.row.name == "msync") {
-    const auto map = mapped_file(held.tid, held.call.args[0]);
+    const auto map = mapped_file(held.tasks, held.tid, held.call.args[0]);
     return map ? map->kind : uint8_t{FBX_KIND_NONE};
   }
-  return held.row.arg(FBX_ARG_FD) >= 0 ? descriptor_kind(held.tid, held.fd())
-                                       : uint8_t{FBX_KIND_NONE};
+  return held.row.arg(FBX_ARG_FD) >= 0 ? held.descriptor().kind() : uint8_t{FBX_KIND_NONE};
 }
 
 std::optional<uint64_t> open_flags(const Held& held) {
@@ -90,7 +94,7 @@ std::optional<uint64_t> open_flags(const Held& held) {
   return flags;
 }
 
-uint32_t open_key_flags(const Held& held) {
+uint32_t open_key_flags(Held& held) {
   const auto flags = open_flags(held);
   if (!flags || !(*flags & (O_CREAT | O_TRUNC))) return 0;
   const auto seen = path_argument(held, FBX_ARG_PATH, FBX_ARG_DIRFD);
@@ -99,16 +103,18 @@ uint32_t open_key_flags(const Held& held) {
   return *flags & O_TRUNC ? FBX_KEY_TRUNCATES : 0;
 }
 
-uint32_t grows(const Held& held) {
+std::optional<int64_t> size_of(Held& held) {
+  if (held.row.arg(FBX_ARG_PATH) < 0) return held.descriptor().size();
+  const auto seen = path_argument(held, FBX_ARG_PATH, FBX_ARG_DIRFD);
+  if (!seen || !seen->resolved) return std::nullopt;
   struct stat st{};
-  std::string file = "/proc/" + std::to_string(held.tid) + "/fd/" + std::to_string(held.fd());
-  if (held.row.arg(FBX_ARG_PATH) >= 0) {
-    const auto seen = path_argument(held, FBX_ARG_PATH, FBX_ARG_DIRFD);
-    if (!seen || !seen->resolved) return 0;
-    file = "/proc/" + std::to_string(held.tid) + "/root" + *seen->resolved;
-  }
-  if (stat(file.c_str(), &st) != 0) return 0;
-  return static_cast<int64_t>(held.call.args[1]) > st.st_size ? FBX_KEY_GROWS : 0;
+  const std::string file = "/proc/" + std::to_string(held.tid) + "/root" + *seen->resolved;
+  return stat(file.c_str(), &st) == 0 ? std::optional<int64_t>(st.st_size) : std::nullopt;
+}
+
+uint32_t grows(Held& held) {
+  const auto size = size_of(held);
+  return size && static_cast<int64_t>(held.call.args[1]) > *size ? FBX_KEY_GROWS : 0;
 }
 
 bool says_dontwait(const Held& held) {
@@ -119,10 +125,10 @@ bool says_dontwait(const Held& held) {
   return at < 6 && (held.call.args[at] & MSG_DONTWAIT);
 }
 
-uint32_t descriptor_key_flags(const Held& held, uint32_t wanted) {
+uint32_t descriptor_key_flags(Held& held, uint32_t wanted) {
   uint32_t out = 0;
   if (wanted & (FBX_KEY_SYNC | FBX_KEY_NONBLOCK)) {
-    const auto flags = descriptor_flags(held.tid, held.fd());
+    const auto flags = held.descriptor().flags();
     if (flags && (*flags & O_DSYNC)) out |= FBX_KEY_SYNC;
     if (flags && (*flags & O_NONBLOCK)) out |= FBX_KEY_NONBLOCK;
   }
@@ -132,7 +138,7 @@ uint32_t descriptor_key_flags(const Held& held, uint32_t wanted) {
   return out;
 }
 
-uint32_t key_flags(const Held& held, uint32_t wanted) {
+uint32_t key_flags(Held& held, uint32_t wanted) {
   uint32_t out = 0;
   if (held.row.arg(FBX_ARG_FD) >= 0) out |= descriptor_key_flags(held, wanted);
   if (wanted & (FBX_KEY_CREATES | FBX_KEY_TRUNCATES) && held.row.families & FBX_F_OPEN)
@@ -158,15 +164,14 @@ std::optional<Address> address_argument(const Held& held) {
   return address_of(bytes.data(), bytes.size());
 }
 
-void see_peer(const Held& held, const PeerFinder& peers, CallSeen& seen) {
+void see_peer(Held& held, const PeerFinder& peers, CallSeen& seen) {
   Address at;
   int16_t service = -1;
   if (auto named = address_argument(held)) {
     at = *named;
     service = peers.listener(at);
-  } else if (held.fd() >= 0) {
-    if (const Fd copy = descriptor_copy(held.tid, held.fd()))
-      service = peers.other_end(copy.get(), &at);
+  } else if (held.fd() >= 0 && held.descriptor().copy() >= 0) {
+    service = peers.other_end(held.descriptor().copy(), &at);
   }
   seen.peer = at.text();
   seen.key.peer_service = service >= 0 ? service : FBX_PEER_UNKNOWN;
@@ -179,21 +184,24 @@ void see_peer(const Held& held, const PeerFinder& peers, CallSeen& seen) {
 }  // namespace
 
 CallSeen read_call(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
-                   const Wanted& wanted, const PeerFinder& peers) {
-  const Held held{call, tid, row};
+                   const Wanted& wanted, const PeerFinder& peers, Tasks& tasks) {
+  Held held{call, tid, row, tasks};
   CallSeen seen;
   seen.key.nr = static_cast<uint32_t>(row.nr());
   seen.key.peer_service = FBX_PEER_UNKNOWN;
   seen.key.kind = kind_of(held);
   seen.key.flags = key_flags(held, wanted.flags);
   if (wanted.path) seen.paths = names_of(held);
+  if (held.opened) seen.error = held.opened->error();
   const bool socket = (FBX_KINDS_SOCKETS >> seen.key.kind) & 1;
   if (socket && (wanted.peer || wanted.flags & FBX_KEY_OWNED)) see_peer(held, peers, seen);
   return seen;
 }
 
-std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid, const abi::Syscall& row) {
-  return names_of(Held{call, tid, row});
+std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
+                                    Tasks& tasks) {
+  Held held{call, tid, row, tasks};
+  return names_of(held);
 }
 
 Result<SendingWay> sending_way(const seccomp_data& call, pid_t tid, const abi::Syscall& row) {

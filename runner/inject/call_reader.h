@@ -19,6 +19,7 @@
 #include "bpf/abi/rule.h"
 #include "bpf/abi/tables.h"
 #include "runner/inject/peer_finder.h"
+#include "runner/inject/task_view.h"
 
 namespace fbx::inject {
 
@@ -31,11 +32,12 @@ struct Wanted {
 struct CallSeen {
   fbx_key key = {};                // path_mask still 0
   std::vector<std::string> paths;  // every name that path= may mean; first the best known one
+  int error = 0;                   // why the descriptor could not be looked at; 0 = it could
   std::string peer;                // "127.0.0.1:5432"; "" = none or not looked for
 };
 
 [[nodiscard]] CallSeen read_call(const seccomp_data& call, pid_t tid, const abi::Syscall& row,
-                                 const Wanted& wanted, const PeerFinder& peers);
+                                 const Wanted& wanted, const PeerFinder& peers, Tasks& tasks);
 
 // Where a call's packets go: what it dials, or the address that a datagram is sent to; unset for a
 // connected socket. Fails for calls that send nothing themselves.
@@ -46,8 +48,8 @@ struct SendingWay {
 [[nodiscard]] Result<SendingWay> sending_way(const seccomp_data& call, pid_t tid,
                                              const abi::Syscall& row);
 
-// The names alone, for the report of a call that a rule without path= hit.
+// The names alone, for the report of a held call that a rule without path= hit.
 [[nodiscard]] std::vector<std::string> read_paths(const seccomp_data& call, pid_t tid,
-                                                  const abi::Syscall& row);
+                                                  const abi::Syscall& row, Tasks& tasks);
 
 }  // namespace fbx::inject

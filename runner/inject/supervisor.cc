@@ -3,8 +3,6 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -39,8 +37,11 @@ constexpr uint32_t kArch = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
 #endif
 
-const int kAlarmSignal = SIGRTMIN + 7;
-constexpr long kPatienceNs = 5'000'000;
+// A signal to this thread may end a wait for the listener's lock.
+int retry(int listener, unsigned long request, void* argument) {
+  for (;;)
+    if (const int r = ioctl(listener, request, argument); r >= 0 || errno != EINTR) return r;
+}
 
 bool native(const seccomp_data& call) {
   return call.arch == kArch && call.nr >= 0 && call.nr < FBX_NR_WORDS * 64;
@@ -117,6 +118,7 @@ void Supervisor::publish(int16_t service, std::shared_ptr<const ActiveSet> set) 
 
 void Supervisor::wake(const std::vector<uint32_t>& rules) {
   const std::lock_guard lock(mutex_);
+  if (held_.empty()) return;
   for (auto it = held_.begin(); it != held_.end();) {
     const int32_t rule = it->second.decision.rule;
     const bool lifted = rule >= 0 && std::find(rules.begin(), rules.end(),
@@ -161,40 +163,14 @@ Supervisor::Bypass Supervisor::bypass(int16_t service) const {
   return found == services_.end() ? Bypass{} : found->second.bypass;
 }
 
-// A call that is announced may be withdrawn before it is received: its thread was killed, or a
-// signal came and the call ended with EINTR. Receiving then waits for the next call of that
-// service, and everybody else would wait with it; so a signal to this thread ends a wait that takes
-// long.
-bool Supervisor::make_alarm() {
-  struct sigaction action{};
-  action.sa_handler = [](int) {};  // without SA_RESTART: the ioctl returns EINTR
-  sigaction(kAlarmSignal, &action, nullptr);
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, kAlarmSignal);
-  pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  sigevent event{};
-  event.sigev_notify = SIGEV_THREAD_ID;
-  event.sigev_signo = kAlarmSignal;
-  event._sigev_un._tid = static_cast<pid_t>(syscall(SYS_gettid));
-  return timer_create(CLOCK_MONOTONIC, &event, &alarm_) == 0;
-}
-
 void Supervisor::run() {
   prctl(PR_SET_NAME, "fbx-supervisor");
-  if (!make_alarm()) {
-    const std::lock_guard lock(mutex_);
-    troubles_.push_back(std::string("the supervisor has no timer: ") + strerror(errno));
-  }
   for (;;) {
     epoll_event events[16];
     const int n = epoll_wait(epoll_.get(), events, 16, -1);
     for (int i = 0; i < n; ++i) {
       const int fd = events[i].data.fd;
-      if (fd == stop_event_.get()) {
-        timer_delete(alarm_);
-        return;
-      }
+      if (fd == stop_event_.get()) return;
       if (fd == timer_.get()) {
         uint64_t times = 0;
         if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN) continue;
@@ -215,6 +191,9 @@ void Supervisor::drop_listener(int fd) {
   listeners_.erase(fd);
 }
 
+// A call that was announced may be withdrawn before it is received: its thread was killed, or a
+// signal ended it. Receiving then fails with ENOENT and does not wait (kernel/seccomp.c: every
+// announcement adds one to what can be received, and a withdrawal takes none away).
 void Supervisor::serve(int fd) {
   Call call;
   call.listener = fd;
@@ -226,8 +205,6 @@ void Supervisor::serve(int fd) {
   }
   std::fill(notif_buffer_.begin(), notif_buffer_.end(), uint8_t{0});
   auto* notif = reinterpret_cast<seccomp_notif*>(notif_buffer_.data());
-  const itimerspec patience{.it_interval = {}, .it_value = {.tv_sec = 0, .tv_nsec = kPatienceNs}};
-  timer_settime(alarm_, 0, &patience, nullptr);
   if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, notif) != 0) {
     if (errno == EINTR || errno == ENOENT) return;
     const std::lock_guard lock(mutex_);
@@ -256,9 +233,9 @@ void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet>
     lock.unlock();
     const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
     const CallSeen seen = read_call(call.notif->data, static_cast<pid_t>(call.notif->pid), *row,
-                                    set->wanted[nr], peers_);
+                                    set->wanted[nr], peers_, tasks_);
     uint64_t id = call.notif->id;
-    const bool valid = ioctl(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
+    const bool valid = retry(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
     lock.lock();
     if (!valid) return;  // the caller was killed meanwhile; its call never happened
     const auto& now = services_[call.service].set;
@@ -268,6 +245,9 @@ void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet>
 }
 
 void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& seen) {
+  if (seen.error)
+    troubles_.push_back(std::string("looking at the descriptor of a call: ") +
+                        strerror(seen.error));
   fbx_key key = seen.key;
   key.path_mask = set.path_mask(seen.paths);
   const std::string file = seen.paths.empty() ? std::string() : seen.paths.front();
@@ -294,12 +274,7 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
   out.peer_service = static_cast<int16_t>(key.peer_service);
   if (d.lost) out.escape = "its rule's counter could not be reached";
   const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
-  if (!seen.paths.empty()) {
-    out.path = seen.paths.front();
-  } else if (d.action != FBX_ACT_NONE && seen.peer.empty()) {
-    const auto names = read_paths(call.notif->data, static_cast<pid_t>(out.tid), *row);
-    if (!names.empty()) out.path = names.front();
-  }
+  if (!seen.paths.empty()) out.path = seen.paths.front();
   if (d.delay_ns && d.action != FBX_ACT_ALLOW && freezes_its_loop(*row, key)) {
     const Status carried = put_on_wire(call, *row, out);
     out.on_wire = carried.has_value();
@@ -311,8 +286,18 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
       out.delay_ns = 0;
     }
   }
-  if (out.delay_ns && out.action != FBX_ACT_ALLOW && !out.on_wire) return hold(call, std::move(out));
+  if (out.delay_ns && out.action != FBX_ACT_ALLOW && !out.on_wire) {
+    // While it is held no record of the kernel tells what it is about.
+    if (out.path.empty() && seen.peer.empty()) out.path = read_path(call, *row);
+    return hold(call, std::move(out));
+  }
   answer(call.listener, call.notif->id, std::move(out));
+}
+
+std::string Supervisor::read_path(const Call& call, const abi::Syscall& row) {
+  const auto names =
+      read_paths(call.notif->data, static_cast<pid_t>(call.notif->pid), row, tasks_);
+  return names.empty() ? "" : names.front();
 }
 
 void Supervisor::use_wire(Result<Wire*> wire) {
@@ -328,10 +313,10 @@ Status Supervisor::put_on_wire(const Call& call, const abi::Syscall& row,
   const auto way = sending_way(data, tid, row);
   if (!way) return std::unexpected(way.error());
   if (!wire_) return std::unexpected(wire_.error());
-  const sandbox::Fd socket =
-      descriptor_copy(tid, static_cast<int>(data.args[static_cast<size_t>(row.arg(FBX_ARG_FD))]));
+  const sandbox::Fd socket = tasks_.copy(
+      tid, static_cast<int>(data.args[static_cast<size_t>(row.arg(FBX_ARG_FD))]));
   uint64_t id = call.notif->id;
-  if (!socket || ioctl(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
+  if (!socket || retry(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) != 0)
     return fail("the caller's socket could not be reached");
   const auto rule = static_cast<uint32_t>(decision.rule);
   const sockaddr_storage* to = way->to ? &*way->to : nullptr;
@@ -391,7 +376,7 @@ void Supervisor::pass(const Call& call, bool rules_active) {
   response->id = call.notif->id;
   response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   passed.answered_ns = now_ns();
-  ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SEND, response);
+  retry(call.listener, SECCOMP_IOCTL_NOTIF_SEND, response);
   if (rules_active)
     passed_.push_back(passed);
   else
@@ -435,7 +420,7 @@ void Supervisor::answer(int listener, uint64_t id, Decision decision) {
   else
     response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   decision.answered_ns = now_ns();
-  if (ioctl(listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0) decision.gone = true;
+  if (retry(listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0) decision.gone = true;
   decision.id = next_id_++;
   log_.push_back(std::move(decision));
 }

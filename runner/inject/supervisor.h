@@ -16,8 +16,6 @@
 // change binds.
 #pragma once
 
-#include <time.h>
-
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,6 +32,7 @@
 #include "runner/inject/active_set.h"
 #include "runner/inject/decision.h"
 #include "runner/inject/peer_finder.h"
+#include "runner/inject/task_view.h"
 #include "runner/inject/wire.h"
 #include "runner/sandbox/fd.h"
 
@@ -106,7 +105,6 @@ class Supervisor {
   };
 
   void run();
-  bool make_alarm();
   void serve(int fd);
   void handle(const Call& call);
   void handle_under(const Call& call, std::shared_ptr<const ActiveSet> set,
@@ -115,6 +113,7 @@ class Supervisor {
   bool note_bypass(const Call& call, ServiceState& state);
   [[nodiscard]] uint32_t stuck_mask(const ActiveSet& set, const std::string& file) const;
   Status put_on_wire(const Call& call, const abi::Syscall& row, const Decision& decision);
+  std::string read_path(const Call& call, const abi::Syscall& row);
   void pass(const Call& call, bool rules_active);
   void hold(const Call& call, Decision decision);
   void answer(int listener, uint64_t id, Decision decision);
@@ -127,12 +126,12 @@ class Supervisor {
   mutable std::mutex mutex_;
   std::thread thread_;
   sandbox::Fd epoll_, stop_event_, timer_;
-  timer_t alarm_ = {};
   std::vector<uint8_t> notif_buffer_;
+  Tasks tasks_;  // of the thread
   // Guarded by mutex_.
   std::map<int, Listener> listeners_;
   std::map<int16_t, ServiceState> services_;
-  std::multimap<uint64_t, HeldCall> held_;  // by due time
+  std::multimap<uint64_t, HeldCall> held_;            // by due time
   std::set<std::pair<uint32_t, std::string>> stuck_;  // (sticky rule, a file that it failed on)
   std::vector<Decision> log_;
   std::vector<Passed> passed_;

@@ -37,19 +37,17 @@ constexpr size_t kPage = 4096;
 std::string proc(pid_t tid, const std::string& rest) {
   return "/proc/" + std::to_string(tid) + "/" + rest;
 }
-std::string proc_fd(pid_t tid, int fd) { return proc(tid, "fd/" + std::to_string(fd)); }
 
-std::optional<std::string> read_link(const std::string& path) {
-  std::string text(kPage, '\0');
-  const ssize_t n = readlink(path.c_str(), text.data(), text.size());
-  if (n < 0) return std::nullopt;
-  text.resize(static_cast<size_t>(n));
-  return text;
+// `path` from the folder `at` on.
+std::optional<std::string> read_link(int at, const char* path) {
+  char text[kPage];
+  const ssize_t n = readlinkat(at, path, text, sizeof text);
+  return n < 0 ? std::nullopt : std::optional(std::string(text, static_cast<size_t>(n)));
 }
 
 // /proc shows paths from the mount namespace's root; a chrooted service sees less.
-std::string from_its_root(pid_t tid, std::string path) {
-  const std::optional<std::string> root = read_link(proc(tid, "root"));
+std::string from_its_root(Tasks& tasks, pid_t tid, std::string path) {
+  const std::optional<std::string> root = tasks.link(tid, "root");
   if (!root || *root == "/") return path;
   if (path == *root) return "/";
   if (path.starts_with(*root + "/")) return path.substr(root->size());
@@ -66,15 +64,16 @@ dev_t internal_shm_device() {
   return device;
 }
 
-uint8_t file_kind(const struct stat& st, const std::string& link) {
+// `link`: what /proc calls it; asked for where the file system alone does not tell.
+template <typename Link>
+uint8_t kind_of_file(int fd, const struct stat& st, const Link& link) {
   struct statfs fs{};
   if (st.st_dev == internal_shm_device()) return FBX_KIND_PSEUDO;
-  if (statfs(link.c_str(), &fs) != 0) return FBX_KIND_FILE;
+  if (fstatfs(fd, &fs) != 0) return FBX_KIND_FILE;
   if (fbx_is_pseudo_filesystem(static_cast<unsigned long>(fs.f_type))) return FBX_KIND_PSEUDO;
-  if (fs.f_type == TMPFS_MAGIC)
-    if (const auto path = read_link(link); path && path->starts_with("/dev/shm/"))
-      return FBX_KIND_SHM;
-  return FBX_KIND_FILE;
+  if (fs.f_type != TMPFS_MAGIC) return FBX_KIND_FILE;
+  const std::optional<std::string>& path = link();
+  return path && path->starts_with("/dev/shm/") ? FBX_KIND_SHM : FBX_KIND_FILE;
 }
 
 uint8_t socket_kind(int fd) {
@@ -114,7 +113,8 @@ std::string without_dots(const std::string& path) {
 }
 
 // What `path` (absolute, as the task sees it) leads to below the task's own root.
-std::optional<std::string> resolve(pid_t tid, const std::string& path, bool follow_last) {
+std::optional<std::string> resolve(Tasks& tasks, pid_t tid, const std::string& path,
+                                   bool follow_last) {
   const Fd root(open(proc(tid, "root").c_str(), O_PATH | O_CLOEXEC));
   if (!root) return std::nullopt;
   open_how how{};
@@ -123,8 +123,8 @@ std::optional<std::string> resolve(pid_t tid, const std::string& path, bool foll
   const Fd file(static_cast<int>(
       syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)));
   if (!file) return std::nullopt;
-  auto text = read_link("/proc/self/fd/" + std::to_string(file.get()));
-  return text ? std::optional(from_its_root(tid, *text)) : std::nullopt;
+  auto text = tasks.own_link(file.get());
+  return text ? std::optional(from_its_root(tasks, tid, *text)) : std::nullopt;
 }
 
 }  // namespace
@@ -159,60 +159,103 @@ std::optional<std::string> read_string(pid_t tid, uint64_t address) {
   return std::nullopt;
 }
 
-uint8_t descriptor_kind(pid_t tid, int fd) {
-  if (fd < 0) return FBX_KIND_NONE;
-  const std::string link = proc_fd(tid, fd);
-  struct stat st{};
-  if (stat(link.c_str(), &st) != 0) return FBX_KIND_NONE;
-  switch (st.st_mode & S_IFMT) {
+Tasks::Tasks() : own_fds_(open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC)) {}
+
+// A thread may have a table of descriptors of its own: the handle is the thread's where the kernel
+// can (Linux 6.9). Elsewhere it is left unset, and copy() asks the process.
+Tasks::Task& Tasks::known(pid_t tid) {
+  constexpr size_t kKept = 64;  // two descriptors each
+  if (const auto found = known_.find(tid); found != known_.end()) return found->second;
+  if (known_.size() >= kKept) known_.clear();
+  Task& task = known_[tid];
+  task.pidfd.reset(static_cast<int>(syscall(SYS_pidfd_open, tid, PIDFD_THREAD)));
+  task.folder.reset(open(proc(tid, "").c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  return task;
+}
+
+Fd Tasks::try_copy(pid_t tid, int fd) {
+  const Task& task = known(tid);
+  if (task.pidfd) return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, task.pidfd.get(), fd, 0)));
+  const Fd process(static_cast<int>(syscall(SYS_pidfd_open, process_of(tid), 0)));
+  if (!process) return Fd();
+  return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, process.get(), fd, 0)));
+}
+
+Fd Tasks::copy(pid_t tid, int fd) {
+  if (Fd copied = try_copy(tid, fd); copied || errno != ESRCH) return copied;
+  known_.erase(tid);  // the number is somebody else's by now
+  return try_copy(tid, fd);
+}
+
+std::optional<std::string> Tasks::link(pid_t tid, const char* name) {
+  if (auto text = read_link(known(tid).folder.get(), name)) return text;
+  known_.erase(tid);
+  return read_link(known(tid).folder.get(), name);
+}
+
+std::optional<std::string> Tasks::own_link(int fd) const {
+  return read_link(own_fds_.get(), std::to_string(fd).c_str());
+}
+
+Descriptor::Descriptor(Tasks& tasks, pid_t tid, int fd) : tasks_(tasks), tid_(tid), fd_(fd) {
+  if (fd < 0) return;
+  copy_ = tasks.copy(tid, fd);
+  // Copying may be forbidden (Yama) where looking is not.
+  name_only_ = !copy_ && errno != EBADF;
+  if (name_only_) {
+    copy_.reset(open(proc(tid, "fd/" + std::to_string(fd)).c_str(), O_PATH | O_CLOEXEC));
+    if (!copy_ && errno != ENOENT && errno != ESRCH) error_ = errno;
+  }
+  if (copy_ && fstat(copy_.get(), &stat_) != 0) copy_.reset();
+}
+
+uint8_t Descriptor::kind() {
+  if (!copy_) return FBX_KIND_NONE;
+  switch (stat_.st_mode & S_IFMT) {
     case S_IFREG:
-    case S_IFDIR: return file_kind(st, link);
+    case S_IFDIR: return kind_of_file(copy_.get(), stat_, [this]() -> auto& { return link(); });
     case S_IFBLK: return FBX_KIND_PSEUDO;
-    case S_IFCHR: return fbx_is_tty(major(st.st_rdev)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
+    case S_IFCHR: return fbx_is_tty(major(stat_.st_rdev)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
     case S_IFIFO: return FBX_KIND_PIPE;
-    case S_IFSOCK: {
-      const Fd copy = descriptor_copy(tid, fd);
-      return copy ? socket_kind(copy.get()) : FBX_KIND_SOCKET;
-    }
+    case S_IFSOCK: return socket_kind(copy_.get());
     default: return FBX_KIND_OTHER;
   }
 }
 
-std::optional<std::string> descriptor_path(pid_t tid, int fd) {
-  const std::string link = proc_fd(tid, fd);
-  auto text = read_link(link);
-  if (!text || !text->starts_with("/")) return std::nullopt;
-  struct stat st{};
-  constexpr std::string_view kDeleted = " (deleted)";
-  if (text->ends_with(kDeleted) && stat(link.c_str(), &st) == 0) {
-    struct stat named{};
-    // A file may really be called "x (deleted)".
-    const bool really = stat(proc(tid, "root" + *text).c_str(), &named) == 0 &&
-                        named.st_ino == st.st_ino && named.st_dev == st.st_dev;
-    if (!really) text->resize(text->size() - kDeleted.size());
-  }
-  return from_its_root(tid, *text);
+const std::optional<std::string>& Descriptor::link() {
+  if (!link_) link_ = copy_ ? tasks_.own_link(copy_.get()) : std::nullopt;
+  return *link_;
 }
 
-std::optional<int> descriptor_flags(pid_t tid, int fd) {
-  std::ifstream info(proc(tid, "fdinfo/" + std::to_string(fd)));
+std::optional<std::string> Descriptor::path() {
+  if (!link() || !link()->starts_with("/")) return std::nullopt;
+  std::string text = *link();
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (text.ends_with(kDeleted)) {
+    struct stat named{};
+    // A file may really be called "x (deleted)".
+    const bool really = stat(proc(tid_, "root" + text).c_str(), &named) == 0 &&
+                        named.st_ino == stat_.st_ino && named.st_dev == stat_.st_dev;
+    if (!really) text.resize(text.size() - kDeleted.size());
+  }
+  return from_its_root(tasks_, tid_, std::move(text));
+}
+
+std::optional<int> Descriptor::flags() const {
+  if (!copy_) return std::nullopt;
+  if (!name_only_) return fcntl(copy_.get(), F_GETFL);
+  std::ifstream info(proc(tid_, "fdinfo/" + std::to_string(fd_)));
   for (std::string line; std::getline(info, line);)
     if (line.starts_with("flags:"))
       return static_cast<int>(std::strtol(line.c_str() + 6, nullptr, 8));
   return std::nullopt;
 }
 
-sandbox::Fd descriptor_copy(pid_t tid, int fd) {
-  // A thread may have a table of descriptors of its own: ask the thread where the kernel can
-  // (Linux 6.9), else its process.
-  int handle = static_cast<int>(syscall(SYS_pidfd_open, tid, PIDFD_THREAD));
-  if (handle < 0) handle = static_cast<int>(syscall(SYS_pidfd_open, process_of(tid), 0));
-  const Fd pidfd(handle);
-  if (!pidfd) return Fd();
-  return Fd(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), fd, 0)));
+std::optional<int64_t> Descriptor::size() const {
+  return copy_ ? std::optional<int64_t>(stat_.st_size) : std::nullopt;
 }
 
-std::optional<Mapping> mapped_file(pid_t tid, uint64_t address) {
+std::optional<Mapping> mapped_file(Tasks& tasks, pid_t tid, uint64_t address) {
   std::ifstream maps(proc(tid, "maps"));
   for (std::string line; std::getline(maps, line);) {
     uint64_t begin = 0, end = 0;
@@ -220,34 +263,36 @@ std::optional<Mapping> mapped_file(pid_t tid, uint64_t address) {
     if (address < begin || address >= end) continue;
     char name[64];
     std::snprintf(name, sizeof name, "map_files/%" PRIx64 "-%" PRIx64, begin, end);
-    const std::string link = proc(tid, name);
+    const Fd file(open(proc(tid, name).c_str(), O_PATH | O_CLOEXEC));
+    auto path = file ? tasks.own_link(file.get()) : std::nullopt;
     struct stat st{};
-    auto path = read_link(link);
-    if (!path || stat(link.c_str(), &st) != 0) return std::nullopt;
-    const bool file = S_ISREG(st.st_mode);
-    return Mapping{file ? file_kind(st, link) : uint8_t{FBX_KIND_PSEUDO},
-                   from_its_root(tid, *path)};
+    if (!path || fstat(file.get(), &st) != 0) return std::nullopt;
+    const uint8_t kind = S_ISREG(st.st_mode)
+                             ? kind_of_file(file.get(), st, [&]() -> auto& { return path; })
+                             : uint8_t{FBX_KIND_PSEUDO};
+    return Mapping{kind, from_its_root(tasks, tid, *path)};
   }
   return std::nullopt;
 }
 
-std::optional<PathSeen> see_path(pid_t tid, int dirfd, const std::string& path, bool follow_last) {
+std::optional<PathSeen> see_path(Tasks& tasks, pid_t tid, int dirfd, const std::string& path,
+                                 bool follow_last) {
   std::string whole = path;
   if (!path.starts_with("/")) {
-    const auto base =
-        dirfd == AT_FDCWD ? read_link(proc(tid, "cwd")) : read_link(proc_fd(tid, dirfd));
+    const Fd folder = dirfd == AT_FDCWD ? Fd() : tasks.copy(tid, dirfd);
+    const auto base = dirfd == AT_FDCWD ? tasks.link(tid, "cwd") : tasks.own_link(folder.get());
     if (!base || !base->starts_with("/")) return std::nullopt;
-    whole = from_its_root(tid, *base) + (path.empty() ? "" : "/" + path);
+    whole = from_its_root(tasks, tid, *base) + (path.empty() ? "" : "/" + path);
   }
   PathSeen seen;
   seen.given = without_dots(whole);
-  seen.resolved = resolve(tid, whole, follow_last);
+  seen.resolved = resolve(tasks, tid, whole, follow_last);
   seen.exists = seen.resolved.has_value();
   if (seen.exists) return seen;
   const size_t slash = whole.find_last_of('/');
   const std::string name = whole.substr(slash + 1);
   if (name.empty() || name == "." || name == "..") return seen;
-  if (auto folder = resolve(tid, slash == 0 ? "/" : whole.substr(0, slash), true))
+  if (auto folder = resolve(tasks, tid, slash == 0 ? "/" : whole.substr(0, slash), true))
     seen.resolved = (*folder == "/" ? "" : *folder) + "/" + name;
   return seen;
 }
