@@ -156,7 +156,7 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
   std::deque<Seen>& queue = found->second;
   bool counted = false;
   while (!queue.empty() && queue.front().entered_ns <= event.end_ns) {
-    const Seen first = std::move(queue.front());
+    Seen first = std::move(queue.front());
     queue.pop_front();
     // A pass before it may be a left-over of a record that was looked at before rules were active.
     if (counted && first.decided)
@@ -171,7 +171,11 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
   if (queue.empty()) seen_.erase(found);
 }
 
-void DecisionJoin::apply(Event& event, const Decision& d, const std::vector<JoinRule>& rules) {
+void DecisionJoin::apply(Event& event, Decision& d, const std::vector<JoinRule>& rules) {
+  if (d.rule >= 0 && d.path.empty() && d.peer.empty() && event.path) {
+    d.path = store_.string(event.path);
+    named_.push_back({static_cast<uint32_t>(d.rule), d.path});
+  }
   if (event.begin_ns == 0 || d.entered_ns < event.begin_ns) event.begin_ns = d.entered_ns;
   if (d.delay_ns && d.rule >= 0 && !d.on_wire) event.flags |= observe::kWasHeld;
   const std::string text = decision_text(d);

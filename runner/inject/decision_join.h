@@ -19,6 +19,7 @@
 #include <deque>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runner/inject/decision.h"
@@ -43,6 +44,12 @@ struct Escape {
   std::string text;  // "write of /tmp/inventory.wal returned 12, and not EIO"
 };
 
+// A decision whose hand did not look at the path: the record says it.
+struct Named {
+  uint32_t rule = 0;
+  std::string path;
+};
+
 class DecisionJoin {
  public:
   explicit DecisionJoin(observe::EventStore& store) : store_(store) {}
@@ -50,9 +57,14 @@ class DecisionJoin {
   // Since the last call: answered decisions and passes of all hands, in any order.
   void add(std::vector<Decision> decisions, std::vector<Passed> passed);
   // Goes through the records that came since. `held` are calls still waiting for their answer: they
-  // become events in flight. `settled_ns`: every call that had ended by then is in the store.
+  // become events in flight. `settled_ns`: every call that had ended by then is in the store. A
+  // decision may be older than that and its record still to come, because what a hand denies is not
+  // seen to begin; so its record is asked for 2 s later, or when all is settled.
+  static constexpr uint64_t kAllSettled = ~uint64_t{0};
   [[nodiscard]] std::vector<Escape> run(const std::vector<JoinRule>& rules,
                                         const std::vector<Decision>& held, uint64_t settled_ns);
+  // Since the last call: fired decisions without path and peer, by their records.
+  [[nodiscard]] std::vector<Named> take_named() { return std::exchange(named_, {}); }
 
  private:
   struct Seen {
@@ -64,7 +76,7 @@ class DecisionJoin {
   static Key key(uint32_t tid, uint16_t nr) { return uint64_t{tid} << 16 | nr; }
 
   void join_event(observe::Event& event, const std::vector<JoinRule>& rules);
-  void apply(observe::Event& event, const Decision& decision, const std::vector<JoinRule>& rules);
+  void apply(observe::Event& event, Decision& decision, const std::vector<JoinRule>& rules);
   void take_until(Key key, observe::Event& event, const std::vector<JoinRule>& rules, bool* seen);
   void check_result(const observe::Event& event, const Decision& decision);
   void check_unseen(const observe::Event& event, const std::vector<JoinRule>& rules);
@@ -76,6 +88,7 @@ class DecisionJoin {
   std::vector<uint64_t> open_;  // seqs of records that had not ended
   std::unordered_map<Key, std::deque<Seen>> seen_;
   std::vector<Escape> escapes_;
+  std::vector<Named> named_;
 };
 
 // "deny(EIO)", "delay(2s)", "delay(cut at 0.7s)", "allow", "cut(refuse)"; "" for no decision.

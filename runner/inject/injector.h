@@ -62,6 +62,9 @@ class Injector {
   // in the store (call after a barrier): an event gets rule, decision, label; a matching kernel
   // record without its counterpart, or with another result than the decision says, is an escape.
   virtual Status collect() = 0;
+  // collect() for the last time, when all services are dead and the observer has given what it had
+  // (end_test()): now every denied call must have its kernel record, however short ago it was.
+  virtual Status conclude() = 0;
   [[nodiscard]] virtual const RuleLog& log() const = 0;
   virtual Status end_test() = 0;
 };

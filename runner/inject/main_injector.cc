@@ -443,9 +443,12 @@ void MainInjector::check_unix_dials() {
   }
 }
 
-Status MainInjector::collect() {
+Status MainInjector::collect() { return collect(now_ns()); }
+
+Status MainInjector::conclude() { return collect(DecisionJoin::kAllSettled); }
+
+Status MainInjector::collect(uint64_t settled) {
   if (!join_) return {};
-  const uint64_t settled = now_ns();
   // Held calls first: one that is let go in between shows in both, one taken last might in neither.
   const std::vector<Decision> held = supervisor_->held();
   std::vector<Decision> decisions = supervisor_->take_decisions();
@@ -455,6 +458,7 @@ Status MainInjector::collect() {
   join_->add(std::move(decisions), std::move(passed));
   for (const Escape& escape : join_->run(join_rules(), held, settled))
     add_escape(escape.rule, escape.text);
+  for (const Named& named : join_->take_named()) log_.rules[named.rule].by[named.path]++;
   lost_syncs_->mark();
   log_.after_lost_sync = lost_syncs_->counts();
   check_crossings();

@@ -50,6 +50,7 @@ class MainInjector : public Injector {
   Status install(const model::InstallPartition& cut) override;
   Status lift(model::ScopeId scope) override;
   Status collect() override;
+  Status conclude() override;
   [[nodiscard]] const RuleLog& log() const override { return log_; }
   Status end_test() override;
 
@@ -67,6 +68,7 @@ class MainInjector : public Injector {
   explicit MainInjector(InjectorParts parts) : parts_(std::move(parts)) {}
   Result<Hand> hand_of(const CompiledRule& rule, const model::RuleSpec& spec) const;
   Result<uint32_t> take_counter();
+  Status collect(uint64_t settled_ns);
   [[nodiscard]] std::vector<CompiledRule> active(int16_t service, Hand hand) const;
   Status publish(int16_t service);
   Status lift_rules(const std::vector<uint32_t>& rules);

@@ -80,7 +80,7 @@ class Observer {
     return {};
   }
   // Takes what is left, and makes the services' calls invisible. loss() is then final: the services
-  // must be dead, or their last records count as lost.
+  // must be dead, or their last records count as lost. The store stays until the next begin_test().
   virtual Status end_test() = 0;
 };
 

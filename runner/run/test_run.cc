@@ -58,6 +58,7 @@ class TestRun {
   Status run_body();
   void finish();
   void teardown();
+  void conclude();
   void keep_files();
   report::TestOutcome describe();
   void describe_failure(report::TestOutcome& outcome);
@@ -229,15 +230,12 @@ void TestRun::finish() {
       if (Status collected = context_.injector->collect(); !collected) {
         refuse_with(collected.error().text(), "hands");
       }
-      facts_.rules = context_.injector->log().rules;
-      facts_.after_lost_sync = context_.injector->log().after_lost_sync;
     }
     if (body_ && body_->began_ns() != 0) {
       if (auto unseen = unseen_service(plan_, context_.observer->store())) {
         facts_.doubts.push_back(std::move(*unseen));
       }
     }
-    facts_.loss = context_.observer->loss();
     facts_.store = &context_.observer->store();
     facts_.watch = &watch_;
     for (check::Judged& doubt : outside_dials(plan_, context_.observer->store())) {
@@ -261,6 +259,7 @@ void TestRun::teardown() {
     }
   }
   steps_.reset();
+  conclude();
   if (injecting_) {
     if (Status ended = context_.injector->end_test(); !ended) add_error(ended.error());
   }
@@ -271,6 +270,21 @@ void TestRun::teardown() {
   if (sandbox_) {
     for (std::string& left : sandbox_->destroy()) facts_.residue.push_back(std::move(left));
   }
+}
+
+// The services are dead: the books of both sides are closed, and must agree.
+void TestRun::conclude() {
+  if (!observing_) return;
+  if (Status ended = context_.observer->end_test(); !ended) {
+    refuse_with(ended.error().text(), "events-lost");
+  }
+  facts_.loss = context_.observer->loss();
+  if (!injecting_) return;
+  if (Status concluded = context_.injector->conclude(); !concluded) {
+    refuse_with(concluded.error().text(), "hands");
+  }
+  facts_.rules = context_.injector->log().rules;
+  facts_.after_lost_sync = context_.injector->log().after_lost_sync;
 }
 
 void TestRun::keep_files() {
@@ -303,11 +317,6 @@ report::TestOutcome TestRun::describe() {
         inject::hand_name(rule.hand);
   }
   if (outcome.verdict != report::Verdict::kPass) describe_failure(outcome);
-  if (observing_) {
-    if (Status ended = context_.observer->end_test(); !ended) {
-      outcome.notes.push_back(ended.error().text());
-    }
-  }
   return outcome;
 }
 

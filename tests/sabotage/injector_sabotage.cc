@@ -72,6 +72,10 @@ class InstallIsLate : public ForwardingInjector {
     settle();
     return ForwardingInjector::collect();
   }
+  Status conclude() override {
+    settle();
+    return ForwardingInjector::conclude();
+  }
   Status end_test() override {
     settle();
     return ForwardingInjector::end_test();

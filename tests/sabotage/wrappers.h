@@ -51,6 +51,7 @@ class ForwardingInjector : public inject::Injector {
   Status install(const model::InstallPartition& cut) override { return real_->install(cut); }
   Status lift(model::ScopeId scope) override { return real_->lift(scope); }
   Status collect() override { return real_->collect(); }
+  Status conclude() override { return real_->conclude(); }
   const inject::RuleLog& log() const override { return real_->log(); }
   Status end_test() override { return real_->end_test(); }
 

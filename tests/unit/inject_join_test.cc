@@ -60,8 +60,9 @@ struct Bench {
   }
   std::vector<Escape> run(std::vector<Decision> decisions, std::vector<Passed> passed = {}) {
     join.add(std::move(decisions), std::move(passed));
-    return join.run({rule}, {}, 1000 * kMs);
+    return join.run({rule}, {}, settled_ns);
   }
+  uint64_t settled_ns = 1000 * kMs;
 };
 
 TEST_CASE("a denied call has no begin of its own; the decision gives it one") {
@@ -73,6 +74,40 @@ TEST_CASE("a denied call has no begin of its own; the decision gives it one") {
   CHECK(event.begin_ns == 200 * kMs);
   CHECK(b.store.string(event.decision) == "deny(EIO)");
   CHECK(b.store.string(event.label) == "disk");
+}
+
+TEST_CASE("a denied call has two seconds for its record, and none when all is settled") {
+  struct Row {
+    uint64_t settled_ns;
+    size_t escapes;
+  };
+  for (const Row& row : {Row{201 * kMs, 0}, Row{2'199 * kMs, 0}, Row{2'200 * kMs, 1},
+                         Row{DecisionJoin::kAllSettled, 1}}) {
+    CAPTURE(row.settled_ns);
+    Bench b;
+    b.settled_ns = row.settled_ns;
+    const auto escapes = b.run({Bench::decision(200, 200, FBX_ACT_DENY)});
+    REQUIRE(escapes.size() == row.escapes);
+    if (row.escapes)
+      CHECK(escapes[0].text == "write was denied, and the kernel has no record of it");
+  }
+}
+
+TEST_CASE("a call that was let pass needs no record") {
+  Bench b;
+  b.settled_ns = DecisionJoin::kAllSettled;
+  CHECK(b.run({}, {Passed{200 * kMs, 200 * kMs, 77, SYS_write, 0}}).empty());
+}
+
+TEST_CASE("a decision that did not look at the path gets it from the record") {
+  Bench b;
+  observe::Event& event = b.event(0, 201, -EIO);
+  event.path = b.store.intern("/data/a.wal");
+  CHECK(b.run({Bench::decision(200, 200, FBX_ACT_DENY)}).empty());
+  const auto named = b.join.take_named();
+  REQUIRE(named.size() == 1);
+  CHECK(named[0].rule == 0);
+  CHECK(named[0].path == "/data/a.wal");
 }
 
 TEST_CASE("a denied call that succeeded is an escape") {
