@@ -67,7 +67,6 @@ Result<std::unique_ptr<BpfObserver>> BpfObserver::create(BpfObject& object, uint
   if (Status made = self->make_ring(options.ring_bytes); !made)
     return std::unexpected(made.error());
   self->store_ = std::make_unique<EventStore>();
-  self->decoder_ = std::make_unique<Decoder>(*self->store_, 0, std::unordered_map<uint64_t, int16_t>{});
   if (Status learnt = self->learn_levels(); !learnt) return std::unexpected(learnt.error());
   return self;
 }
@@ -103,7 +102,16 @@ int BpfObserver::on_record(void* self, void* record, size_t size) {
 // The programs know absolute depths, we know depths below the mount. A marker tells both of the
 // worker's own cgroup, and with it the difference.
 Status BpfObserver::learn_levels() {
-  const fbx_worker entry{.token = token_, .pid = static_cast<uint32_t>(getpid()), .generation = 0};
+  // The programs keep names by the test's generation: a worker that follows another under the same
+  // number must not take up where names of that one's ring are kept.
+  fbx_worker before{};
+  if (bpf_map_lookup_elem(object_.map_fd("fbx_workers"), &worker_, &before) != 0)
+    return fail_errno("reading the BPF map fbx_workers");
+  tests_ = before.generation & 0xffffffu;
+  decoder_ = std::make_unique<Decoder>(*store_, before.generation,
+                                       std::unordered_map<uint64_t, int16_t>{});
+  const fbx_worker entry{
+      .token = token_, .pid = static_cast<uint32_t>(getpid()), .generation = before.generation};
   if (Status s = put(object_.map_fd("fbx_workers"), &worker_, &entry, "fbx_workers"); !s) return s;
   const Result<std::string> mount = cgroup2_mount();
   if (!mount) return std::unexpected(mount.error());

@@ -208,13 +208,16 @@ Thread Decoder::thread(uint32_t inside, uint64_t at_ns) const {
   return {};
 }
 
-const std::string& Decoder::text(uint64_t id) const {
+const std::string& Decoder::text(uint64_t id) {
   static const std::string kNone;
+  if (id == 0) return kNone;
   const auto found = texts_.find(id);
-  return found == texts_.end() ? kNone : found->second;
+  if (found != texts_.end()) return found->second;
+  ++broken_;  // a name that never came: what is called by it would not be found
+  return kNone;
 }
 
-std::string Decoder::absolute(const fbx_call& call, int arg, int base) const {
+std::string Decoder::absolute(const fbx_call& call, int arg, int base) {
   if (call.strings[arg] == 0) return {};
   const std::string& path = text(call.strings[arg]);
   if (path.starts_with('/')) return path;

@@ -53,9 +53,9 @@ class Decoder {
   Event event_of(const fbx_call& call, const fbx_sock* sock);
   void name_paths(const fbx_call& call, Event& event);
   void name_peer(const fbx_call& call, const fbx_sock& sock, Event& event);
-  [[nodiscard]] const std::string& text(uint64_t id) const;
+  [[nodiscard]] const std::string& text(uint64_t id);
   // The argument made absolute; "" when there is none.
-  [[nodiscard]] std::string absolute(const fbx_call& call, int arg, int base) const;
+  [[nodiscard]] std::string absolute(const fbx_call& call, int arg, int base);
 
   EventStore& store_;
   uint32_t generation_;

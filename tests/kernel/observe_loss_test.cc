@@ -3,6 +3,7 @@
 // What was not seen is said: full rings, readers that stand still, and an observer that drops
 // records on purpose. And what seccomp keeps from sys_enter is seen all the same.
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -86,6 +87,25 @@ TEST_CASE("the next test does not inherit the loss or the records of the last") 
   REQUIRE(observer->end_test());
   CHECK(observer->loss().exact());
   CHECK(observer->store().of(0, SYS_write).size() == 10);
+}
+
+TEST_CASE("an observer that follows another on the same programs has every name in its own ring") {
+  const std::string path = t::scratch_dir() + "/kept";
+  for (int worker = 0; worker < 3; ++worker) {
+    CAPTURE(worker);
+    auto observer = t::observer();
+    REQUIRE(observer->begin_test(t::watch(1, {"write"})));
+    t::Victim victim("a", [&] {
+      const int fd = open(path.c_str(), O_CREAT | O_WRONLY, 0600);
+      return write(fd, "x", 1) == 1 ? 0 : 1;
+    });
+    CHECK(victim.wait() == 0);
+    REQUIRE(observer->end_test());
+    CHECK(observer->loss().exact());
+    const auto writes = t::events(observer->store(), 0, "write");
+    REQUIRE(writes.size() == 1);
+    CHECK(observer->store().string(writes[0].path) == path);
+  }
 }
 
 TEST_CASE("the reader is woken at a quarter of the ring") {
