@@ -23,7 +23,10 @@ static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix
   if (!bpf_cast_to_kern_ctx) return -1;
   struct bpf_sock_addr_kern *kern = bpf_cast_to_kern_ctx(ctx);
   const char *name = (const char *)kern->uaddr + sizeof(unsigned short);
-  uint32_t len = kern->uaddrlen - sizeof(unsigned short);
+  uint64_t len = (uint32_t)kern->uaddrlen - sizeof(unsigned short);
+  // The bounds are checked in the very registers that size the reads: the verifier of 6.12 does not
+  // carry them over from copies.
+  asm volatile("" : "+r"(len));
   if (len == 0 || len > FBX_UNIX_NAME) return -1;
   __builtin_memset(key, 0, sizeof(*key));
   if (bpf_probe_read_kernel(key->name, len, name)) return -1;
@@ -32,7 +35,10 @@ static __always_inline int name__read(struct bpf_sock_addr *ctx, struct fbx_unix
     return 0;
   }
   __builtin_memset(key->name, 0, sizeof(key->name));
-  bpf_probe_read_kernel_str(key->name, len < FBX_UNIX_NAME ? len + 1 : FBX_UNIX_NAME, name);
+  uint64_t room = len + 1;
+  asm volatile("" : "+r"(room));
+  if (room > FBX_UNIX_NAME) room = FBX_UNIX_NAME;
+  bpf_probe_read_kernel_str(key->name, room, name);
   // A path may fill all of sun_path, without a NUL.
   if (len == FBX_UNIX_NAME && key->name[FBX_UNIX_NAME - 2])
     bpf_probe_read_kernel(&key->name[FBX_UNIX_NAME - 1], 1, name + FBX_UNIX_NAME - 1);

@@ -10,7 +10,6 @@
 // nothing of that install binds.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -53,10 +52,6 @@ class MainInjector : public Injector {
   Status conclude() override;
   [[nodiscard]] const RuleLog& log() const override { return log_; }
   Status end_test() override;
-
-  // Sabotage by tests, from begin_test() on.
-  [[nodiscard]] Supervisor* supervisor() { return supervisor_.get(); }
-  [[nodiscard]] Partitions* partitions() { return partitions_.get(); }
 
  private:
   // One rule of the log with what the hands need of it. Parallel to log_.rules; a cut's is empty.

@@ -105,7 +105,7 @@ Status Partitions::apply(int16_t from, int16_t to) {
   for (const auto& [id, cut] : cuts_)
     for (const Direction& d : cut.directions)
       if (cut.active && d.from == from && d.to == to) flags |= d.flags;
-  return maps_.set_cut(pair(from, to), pretend_only ? 0 : flags);
+  return maps_.set_cut(pair(from, to), flags);
 }
 
 Status Partitions::apply_all(const Cut& cut) {
@@ -122,7 +122,7 @@ Status Partitions::cut(uint32_t id, const InstallPartition& what) {
   for (Direction& d : fresh.directions) d.before = maps_.counts(pair(d.from, d.to));
   Cut& cut = cuts_[id] = std::move(fresh);
   Status s = apply_all(cut);
-  if (s && what.mode == InstallPartition::Mode::kRefuse && !pretend_only) {
+  if (s && what.mode == InstallPartition::Mode::kRefuse) {
     s = reset_connections(cut);
     for (Direction& d : cut.directions) d.flags |= FBX_CUT_SETTLED;
     if (s) s = apply_all(cut);

@@ -53,8 +53,6 @@ class Partitions {
 
   // The kernel refuses dials of unix sockets, too (Linux 6.7).
   bool unix_dials = false;
-  // Sabotage by tests: cuts are accepted and do nothing.
-  bool pretend_only = false;
 
  private:
   struct Direction {

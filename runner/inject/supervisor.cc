@@ -410,13 +410,11 @@ void Supervisor::arm_timer() {
 }
 
 void Supervisor::answer(int listener, uint64_t id, Decision decision) {
-  Decision sent = decision;
-  if (before_answer) before_answer(sent);
   std::memset(response_buffer_.data(), 0, response_buffer_.size());
   auto* response = reinterpret_cast<seccomp_notif_resp*>(response_buffer_.data());
   response->id = id;
-  if (sent.action == FBX_ACT_DENY)
-    response->error = -sent.errnum;
+  if (decision.action == FBX_ACT_DENY)
+    response->error = -decision.errnum;
   else
     response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   decision.answered_ns = now_ns();

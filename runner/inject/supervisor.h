@@ -17,7 +17,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -76,10 +75,6 @@ class Supervisor {
     uint64_t since_ns = 0;
   };
   [[nodiscard]] Bypass bypass(int16_t service) const;
-
-  // Sabotage by tests: called with each decision before it is answered, may change it. The log
-  // keeps what was decided.
-  std::function<void(Decision&)> before_answer;
 
  private:
   struct Listener {

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "tests/kernel/inject_harness.h"
+#include "tests/sabotage/under_the_seams.h"
 
 using namespace fbx;
 using namespace fbx::inject;
@@ -498,12 +499,13 @@ TEST_CASE("a unix connection that stands can't be cut, and that is said") {
 
 TEST_CASE("a partition that does nothing never fires, and connections live on") {
   World world({{"", kPartition}});
-  world.injector->partitions()->pretend_only = true;
+  sabotage::under_the_seams().cuts_vanish = true;
   auto inventory = listener(world, 1, kListeners);
   auto orders = dialler(world, 0, kForms);
   REQUIRE(world.cut({0}, {1}));
   CHECK(ask(*orders, 0) == 0);
   CHECK(world.collect()[0].fired == 0);
+  sabotage::under_the_seams().cuts_vanish = false;
 }
 
 }  // namespace

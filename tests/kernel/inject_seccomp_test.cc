@@ -3,8 +3,12 @@
 // Denies and delays by the supervisor, on real processes.
 #include <doctest/doctest.h>
 #include <fcntl.h>
-#include <signal.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -19,7 +23,10 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "runner/inject/seccomp_filter.h"
+#include "runner/sandbox/fd.h"
 #include "tests/kernel/inject_harness.h"
+#include "tests/sabotage/under_the_seams.h"
 
 using namespace fbx;
 using namespace fbx::inject;
@@ -295,6 +302,52 @@ TEST_CASE("signals that interrupt a held call do not make it count twice") {
   CHECK(rule.escapes.empty());
 }
 
+// What Supervisor::serve() stands on: after an announcement, receiving never waits. Each row is a
+// way in which an announced call can be gone when it is received.
+TEST_CASE("a call that was withdrawn is received as none, at once") {
+  const auto program = seccomp_program({static_cast<uint16_t>(SYS_fsync)});
+  for (const int gone : {1, 3}) {
+    CAPTURE(gone);
+    // The filter's owner lives on, so that receiving could wait; each caller makes one call.
+    int up[2];
+    REQUIRE(pipe(up) == 0);
+    const pid_t owner = fork();
+    if (owner == 0) {
+      int ids[4] = {install_seccomp(program.data(), static_cast<uint16_t>(program.size()))};
+      for (int i = 0; i < gone; ++i) {
+        ids[i + 1] = fork();
+        if (ids[i + 1] == 0) _exit(fsync(0) == 0);
+      }
+      if (write(up[1], ids, sizeof ids) != sizeof ids) _exit(1);
+      for (;;) pause();
+    }
+    int ids[4];
+    REQUIRE(read(up[0], ids, sizeof ids) == sizeof ids);
+    const sandbox::Fd pidfd(static_cast<int>(syscall(SYS_pidfd_open, owner, 0)));
+    const sandbox::Fd listener(static_cast<int>(syscall(SYS_pidfd_getfd, pidfd.get(), ids[0], 0)));
+    REQUIRE(listener);
+    pollfd announced{.fd = listener.get(), .events = POLLIN, .revents = 0};
+    REQUIRE(poll(&announced, 1, 10'000) == 1);
+    for (int i = 0; i < gone; ++i) kill(ids[i + 1], SIGKILL);
+    for (int tries = 0; tries < 1'000'000 && poll(&announced, 1, 0) == 1; ++tries) sched_yield();
+    CHECK(poll(&announced, 1, 0) == 0);
+    // In a process of its own, which an alarm ends if receiving waits.
+    const pid_t receiver = fork();
+    if (receiver == 0) {
+      alarm(10);
+      seccomp_notif notif{};
+      _exit(ioctl(listener.get(), SECCOMP_IOCTL_NOTIF_RECV, &notif) != 0 && errno == ENOENT ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(receiver, &status, 0);
+    CHECK(status == 0);
+    kill(owner, SIGKILL);
+    waitpid(owner, nullptr, 0);
+    close(up[0]);
+    close(up[1]);
+  }
+}
+
 TEST_CASE("calls that are withdrawn before they are received stall nobody") {
   World world({{"fsync"}, {"fsync", plan::Need::Kind::kDelay, 1}});
   auto stormy = world.start(0, [](const Line& line) {
@@ -344,10 +397,11 @@ TEST_CASE("a supervisor whose decisions are ignored is found out") {
     line.hear();
     return write(file, "x", 1) == 1 ? 0 : 1;
   });
-  world.injector->supervisor()->before_answer = [](Decision& d) { d.action = FBX_ACT_NONE; };
   REQUIRE(world.install({World::deny(0, "write", EIO)}));
+  sabotage::under_the_seams().seccomp_always_continues = true;
   service->say('g');
   CHECK(service->wait() == 0);
+  sabotage::under_the_seams().seccomp_always_continues = false;
   const RuleEntry& rule = world.collect()[0];
   REQUIRE(rule.escapes.size() == 1);
   CHECK(rule.escapes[0] == "orders: write of " + scratch_dir() + "/i returned 1, and not EIO");

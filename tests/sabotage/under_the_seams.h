@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What breaks below the real injector and the real observer, which then believe that all is well.
-// The calls by which they reach the kernel are replaced when fbx_sabotage is linked (--wrap in
+// The calls by which they reach the kernel are replaced when a test program is linked (--wrap in
 // CMakeLists.txt); the objects are those of fbx.
 //
 // Thread rule: set before run::run() forks; BlindIterators on the worker's main thread.
@@ -14,6 +14,7 @@ struct UnderTheSeams {
   bool resets_vanish = false;             // no TCP reset leaves
   bool rules_bind_late = false;  // rule sets and cuts reach the kernel 40 ms after it said so
   bool cuts_stay = false;        // a link that was healed stays cut
+  bool cuts_vanish = false;      // no cut reaches the kernel
   unsigned steal_every = 0;      // every k-th record that the ring holds when it is read is gone
 };
 
