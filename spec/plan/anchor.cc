@@ -6,7 +6,7 @@
 namespace fbx::plan {
 
 std::string anchor_text(const Anchor& anchor) {
-  std::string out = anchor.distance < 0 ? "-" : "+";
+  std::string out = anchor.function + (anchor.distance < 0 ? "-" : "+");
   out += std::to_string(anchor.distance < 0 ? -anchor.distance : anchor.distance);
   if (anchor.col != 0) out += ":" + std::to_string(anchor.col);
   if (!anchor.source.empty()) out += "  " + anchor.source;
@@ -14,13 +14,17 @@ std::string anchor_text(const Anchor& anchor) {
 }
 
 std::optional<Anchor> parse_anchor(std::string_view text) {
-  if (text.empty() || (text[0] != '+' && text[0] != '-')) return std::nullopt;
+  const size_t sign = text.find_first_of("+-");
+  if (sign == std::string_view::npos || text.substr(0, sign).find(' ') != std::string_view::npos) {
+    return std::nullopt;
+  }
   Anchor out;
+  out.function = text.substr(0, sign);
   const char* end = text.data() + text.size();
   uint32_t lines = 0;
-  auto read = std::from_chars(text.data() + 1, end, lines);
+  auto read = std::from_chars(text.data() + sign + 1, end, lines);
   if (read.ec != std::errc{} || lines > INT32_MAX) return std::nullopt;
-  out.distance = text[0] == '-' ? -static_cast<int64_t>(lines) : lines;
+  out.distance = text[sign] == '-' ? -static_cast<int64_t>(lines) : lines;
   if (read.ptr != end && *read.ptr == ':') {
     read = std::from_chars(read.ptr + 1, end, out.col);
     if (read.ec != std::errc{}) return std::nullopt;
@@ -30,6 +34,47 @@ std::optional<Anchor> parse_anchor(std::string_view text) {
   if (!rest.starts_with("  ") || rest.size() == 2) return std::nullopt;
   out.source = rest.substr(2);
   return out;
+}
+
+bool is_landmark(std::string_view key) {
+  return !key.empty() && key.find_first_of(".@") == std::string_view::npos;
+}
+
+Anchor AnchorCounter::anchor_of(const Place& place) {
+  Anchor out;
+  out.col = place.col;
+  const int64_t line = place.line;
+  int64_t& last = last_[place.file];
+  out.distance = line - last;
+  const auto file = functions_ == nullptr ? FunctionLines::const_iterator{} : functions_->find(place.file);
+  if (functions_ != nullptr && file != functions_->end()) {
+    auto next = file->second.upper_bound(place.line);
+    if (next != file->second.begin()) {
+      const auto& [at, key] = *--next;
+      if (at >= last || last > line) {
+        out.function = key;
+        out.distance = line - at;
+      }
+    }
+  }
+  last = line;
+  return out;
+}
+
+std::optional<uint32_t> AnchorCounter::line_of(const std::string& file, const Anchor& anchor) {
+  int64_t from = last_[file];
+  if (!anchor.function.empty()) {
+    if (functions_ == nullptr || !functions_->contains(file)) return std::nullopt;
+    from = -1;
+    for (const auto& [line, key] : functions_->at(file)) {
+      if (key == anchor.function) from = line;
+    }
+    if (from < 0) return std::nullopt;
+  }
+  const int64_t line = from + anchor.distance;
+  if (line < 0 || line > INT32_MAX) return std::nullopt;
+  last_[file] = line;
+  return static_cast<uint32_t>(line);
 }
 
 }  // namespace fbx::plan

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Places in a plan. `at = '+12:5  orders = service("orders",'` is 12 lines below the place before it
-// in the same file and the same kind of table, column 5, with the text of that line; `file` names
-// the file unless it is the spec. So an inserted line changes one number, not all that follow.
+// in the same file and the same kind of table, column 5, with the text of that line; `at =
+// "checkout+12:5"` is 12 lines below the `def checkout` of that file, where that is nearer. `file`
+// names the file unless it is the spec. So an inserted line changes what stands between it and the
+// next function, not all that follow.
 //
 // Thread rule: one thread.
 #pragma once
@@ -18,33 +20,34 @@
 namespace fbx::plan {
 
 struct Anchor {
+  std::string function;  // key; "" = the place before
   int64_t distance = 0;
   uint32_t col = 0;
   std::string source;
 };
 
-// "+12:5  text", "-3:1" without text.
+// "+12:5  text", "-3:1" without text, "checkout+2:5".
 [[nodiscard]] std::string anchor_text(const Anchor& anchor);
 [[nodiscard]] std::optional<Anchor> parse_anchor(std::string_view text);
+
+// By file: the lines of functions that places may count from, and their keys.
+using FunctionLines = std::map<std::string, std::map<uint32_t, std::string>>;
+
+// May places count from this function? Those named in the file's own top level.
+[[nodiscard]] bool is_landmark(std::string_view key);
 
 // The line that the last anchor of each file named.
 class AnchorCounter {
  public:
-  // `place` becomes the last one.
-  int64_t distance_to(const Place& place) {
-    const int64_t out = static_cast<int64_t>(place.line) - last_[place.file];
-    last_[place.file] = place.line;
-    return out;
-  }
-  // The line at that distance, or nothing if there is none. It becomes the last one.
-  std::optional<uint32_t> line_at(const std::string& file, int64_t distance) {
-    const int64_t line = last_[file] + distance;
-    if (line < 0 || line > INT32_MAX) return std::nullopt;
-    last_[file] = line;
-    return static_cast<uint32_t>(line);
-  }
+  // `functions`, where there are any to count from, outlive this.
+  explicit AnchorCounter(const FunctionLines* functions = nullptr) : functions_(functions) {}
+  // How to say where `place` is; without its text. It becomes the last one.
+  Anchor anchor_of(const Place& place);
+  // The line that is meant, or nothing if there is none. It becomes the last one.
+  std::optional<uint32_t> line_of(const std::string& file, const Anchor& anchor);
 
  private:
+  const FunctionLines* functions_;
   std::map<std::string, int64_t> last_;
 };
 

@@ -250,9 +250,12 @@ void FieldReader::place(Place& out) {
     report(*at, "plan-place", "`at` is no place: want \"+lines:column\", then two spaces and the line");
     return;
   }
-  const auto line = anchors_->line_at(out.file, anchor->distance);
+  const auto line = anchors_->line_of(out.file, *anchor);
   if (!line) {
-    report(*at, "plan-place", "`at` is no place: the file has no such line");
+    const bool counted = !anchor->function.empty();
+    report(*at, "plan-place",
+           counted ? "`at` counts from `" + anchor->function + "`, which is no function of its file"
+                   : "`at` is no place: the file has no such line");
     return;
   }
   out.line = *line;

@@ -29,6 +29,7 @@ std::optional<ReadPlan> PlanReader::read(std::string_view text) {
   // A plan of another format is not judged by this one's rules.
   if (said_since(before)) return std::nullopt;
   sections();
+  landmarks();
   services();
   assumptions();
   matrices();
@@ -84,6 +85,23 @@ void PlanReader::sections() {
       add(Place{file_, member.line, member.col}, "plan-key",
           "the plan has no section `" + member.key + "`", did_you_mean(member.key, kSections));
     }
+  }
+}
+
+// The lines of the functions that places count from; what is wrong with them, functions() says.
+void PlanReader::landmarks() {
+  AnchorCounter anchors;
+  const auto text = [](const TomlNode& table, std::string_view key) {
+    const TomlNode* node = table.find(key);
+    return node != nullptr && node->kind == Kind::kString ? node->text : "";
+  };
+  for (const TomlNode& table : tables("function")) {
+    const std::string name = text(table, "name");
+    const auto anchor = parse_anchor(text(table, "at"));
+    if (!anchor) continue;
+    const std::string file = table.find("file") == nullptr ? out_.plan.spec : text(table, "file");
+    const auto line = anchors.line_of(file, *anchor);
+    if (line && is_landmark(name)) landmarks_[file].try_emplace(*line, name);
   }
 }
 
@@ -155,7 +173,7 @@ void PlanReader::services() {
         "two services are named \"" + name + "\"");
     context_.services_known = false;
   }
-  AnchorCounter anchors;
+  AnchorCounter anchors(&landmarks_);
   for (size_t i = 0; i < all.size(); ++i) {
     FieldReader reader(context_, all[i], "[[service]]", &anchors);
     fields(reader, plan.services[i]);
@@ -164,7 +182,7 @@ void PlanReader::services() {
 }
 
 void PlanReader::assumptions() {
-  AnchorCounter anchors;
+  AnchorCounter anchors(&landmarks_);
   for (const TomlNode& table : tables("assumption")) {
     AssumptionKeys keys;
     const size_t before = diagnostics_.size();
@@ -218,7 +236,7 @@ void PlanReader::assumption_parts(FieldReader& reader, const AssumptionKeys& key
 }
 
 void PlanReader::matrices() {
-  AnchorCounter anchors;
+  AnchorCounter anchors(&landmarks_);
   for (const TomlNode& table : tables("matrix")) {
     FieldReader reader(context_, table, "[[matrix]]", &anchors);
     Matrix& matrix = out_.plan.matrices.emplace_back();

@@ -31,6 +31,7 @@ class PlanReader {
   const std::vector<TomlNode>& tables(std::string_view key) const;
   void header();
   void sections();
+  void landmarks();
   void services();
   void assumptions();
   void assumption_parts(FieldReader& reader, const AssumptionKeys& keys, Assumption& out);
@@ -70,6 +71,7 @@ class PlanReader {
   std::vector<PendingCode> pending_code_;
   std::optional<ValueReader> value_reader_;
   std::set<std::string> test_names_;
+  FunctionLines landmarks_;
   bool assumptions_known_ = true;
 };
 

@@ -8,7 +8,7 @@
 namespace fbx::plan {
 
 void PlanReader::tests() {
-  AnchorCounter anchors;
+  AnchorCounter anchors(&landmarks_);
   const size_t before = diagnostics_.size();
   for (const TomlNode& table : tables("test")) test(table, anchors);
   if (!said_since(before)) link_baselines();

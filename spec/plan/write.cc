@@ -61,9 +61,7 @@ void FieldWriter::services(std::string_view key, const std::vector<uint32_t>& va
 void FieldWriter::place(const Place& value) {
   if (value.line == 0) return;
   if (value.file != plan_.spec) put("file", toml_string(value.file));
-  Anchor anchor;
-  anchor.distance = anchors_->distance_to(value);
-  anchor.col = value.col;
+  Anchor anchor = anchors_->anchor_of(value);
   anchor.source = source_line(plan_, value);
   put("at", toml_string(anchor_text(anchor)));
 }
@@ -80,7 +78,13 @@ const starlark::core::Function* plain_entry(const Plan& plan, const Test& test) 
 class PlanWriter {
  public:
   explicit PlanWriter(const Plan& plan)
-      : plan_(plan), values_(plan.image, roots(plan)) {}
+      : plan_(plan), values_(plan.image, roots(plan)) {
+    for (const Module& module : plan.image.modules) {
+      for (const auto& f : module.code.functions) {
+        if (f.line != 0 && is_landmark(f.key)) landmarks_[module.code.file].try_emplace(f.line, f.key);
+      }
+    }
+  }
 
   std::string write() {
     section(PlanKeys{kFormatVersion, plan_.spec, plan_.sha256, plan_.network, plan_.tmp,
@@ -106,7 +110,7 @@ class PlanWriter {
   }
   template <class T>
   void sections(const std::vector<T>& items, const char* header) {
-    AnchorCounter anchors;
+    AnchorCounter anchors(&landmarks_);
     for (const T& item : items) section(item, header, &anchors);
   }
 
@@ -127,7 +131,7 @@ class PlanWriter {
   }
 
   void assumptions() {
-    AnchorCounter anchors;
+    AnchorCounter anchors(&landmarks_);
     for (const Assumption& a : plan_.assumptions) {
       AssumptionKeys keys{a.name, a.description, {}, {}, a.place};
       for (const uint32_t i : a.includes) keys.includes.push_back(plan_.assumptions[i].name);
@@ -165,7 +169,7 @@ class PlanWriter {
   }
 
   void tests() {
-    AnchorCounter anchors;
+    AnchorCounter anchors(&landmarks_);
     for (const Test& test : plan_.tests) {
       TestKeys keys;
       keys.name = test.name;
@@ -212,6 +216,7 @@ class PlanWriter {
   }
 
   const Plan& plan_;
+  FunctionLines landmarks_;
   ValueWriter values_;
   std::string out_;
 };

@@ -15,6 +15,8 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+# What specs of the tree ask for.
+GIVEN = {"PATH": os.environ["PATH"], "BIN": "/bin", "VICTIMS": "/victims", "HOST_PORT": "1"}
 ENVIRONMENTS = [
     {"LC_ALL": "C", "TZ": "UTC"},
     {"LC_ALL": "de_DE.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Pacific/Kiritimati"},
@@ -30,7 +32,6 @@ EDITS = [
     ("an errno", '"ENOSPC"', '"EIO"'),
     ("an errno of an assumption", '"ECONNREFUSED"', '"ETIMEDOUT"'),
     ("a helper", 'return {"sku": sku, "n": n}', 'return {"sku": sku, "n": n + 1}'),
-    ("a helper's line", "        sleep(backoff(i))\n", "        print(i)\n        sleep(backoff(i))\n"),
     ("a comment", "MODE = env(", "# how it is started\nMODE = env("),
     ("a parameter's default", 'sku="w"', 'sku="x"'),
     ("a service's argument", 'args=["-v"]', 'args=["-v", "-v"]'),
@@ -40,7 +41,7 @@ EDITS = [
 
 def compiled(fbx, spec, env=None, cwd=ROOT):
     done = subprocess.run([fbx, "compile", spec], cwd=cwd, capture_output=True,
-                          env={"PATH": os.environ["PATH"], **(env or {})})
+                          env={**GIVEN, **(env or {})})
     if done.returncode != 0:
         sys.exit(f"fbx compile {spec}: {done.stderr.decode()}")
     return done.stdout
@@ -57,7 +58,7 @@ def specs():
 
 
 def compiles(fbx, path):
-    return subprocess.run([fbx, "compile", path], capture_output=True).returncode == 0
+    return subprocess.run([fbx, "compile", path], capture_output=True, env=GIVEN).returncode == 0
 
 
 def check_deterministic(fbx, others):
@@ -78,10 +79,22 @@ def check_deterministic(fbx, others):
     return wrong == 0 and seen >= 10
 
 
+def tables(plan):
+    """Each table of the plan, as its lines."""
+    return re.split(r"^(?=\[)", plan, flags=re.M)
+
+
 def changed(before, after):
-    """Lines removed and added."""
+    """Lines removed and added; of tables that are wholly new, which is what was asked for, none."""
     diff = difflib.unified_diff(before.splitlines(), after.splitlines(), n=0, lineterm="")
-    return sum(1 for line in diff if re.match(r"[-+](?![-+]{2} )", line))
+    touched = sum(1 for line in diff if re.match(r"[-+](?![-+]{2} )", line))
+
+    def named(plan):
+        found = [re.match(r"\[\[(\w+)\]\]\nname = (.*)\n", table) for table in tables(plan)]
+        return {(m[1], m[2]): table for m, table in zip(found, tables(plan)) if m}
+
+    old, new = named(before), named(after)
+    return touched - sum(table.count("\n") for key, table in new.items() if key not in old)
 
 
 def check_diffs(fbx):
