@@ -21,19 +21,16 @@ namespace {
 
 using starlark::Value;
 
-// Top-level evaluation ends, whatever the spec says.
-constexpr uint64_t kTopLevelSteps = 200'000'000;
-
 class Compiler {
  public:
-  Compiler(Loader& loader, const std::string& spec)
+  Compiler(Loader& loader, const std::string& spec, const CompileLimits& limits)
       : spec_(spec), predeclared_(predeclared(heap_)), builder_(loader),
         files_(builder_, heap_, predeclared_, environment_, out_.diagnostics),
         knowledge_(heap_, predeclared_, CheckContext{&builder_.plan, true}) {
     host_.plan = &builder_.plan;
     host_.builder = &builder_;
     environment_.host = &host_;
-    environment_.limits.steps = kTopLevelSteps;
+    environment_.limits.steps = limits.steps;
     environment_.load = [this](starlark::Fiber& fiber, std::string_view name) {
       return files_.load(fiber.place().file, std::string(name));
     };
@@ -209,8 +206,8 @@ class Compiler {
 
 }  // namespace
 
-Compiled compile_spec(Loader& loader, const std::string& spec) {
-  return Compiler(loader, spec).compile();
+Compiled compile_spec(Loader& loader, const std::string& spec, const CompileLimits& limits) {
+  return Compiler(loader, spec, limits).compile();
 }
 
 }  // namespace fbx::model

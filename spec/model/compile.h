@@ -7,6 +7,7 @@
 // Thread rule: one thread.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -21,7 +22,12 @@ struct Compiled {
   Diagnostics diagnostics;         // errors, or warnings; files are named from the spec's folder
 };
 
+struct CompileLimits {
+  uint64_t steps = 200'000'000;  // of the top level, which ends whatever the spec says
+};
+
 // `spec` is the file's name in its folder: "partition-test.star".
-[[nodiscard]] Compiled compile_spec(Loader& loader, const std::string& spec);
+[[nodiscard]] Compiled compile_spec(Loader& loader, const std::string& spec,
+                                    const CompileLimits& limits = {});
 
 }  // namespace fbx::model

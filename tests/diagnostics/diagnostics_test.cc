@@ -35,7 +35,7 @@ Said say_of_spec(const BadInput& input) {
     if (const Place at = testing::take_marker(text, file); at.line != 0) out.expected = at;
     loader.files[file] = text;
   }
-  auto compiled = model::compile_spec(loader, "a.star");
+  auto compiled = model::compile_spec(loader, "a.star", {.steps = 20'000'000});
   out.diagnostics = std::move(compiled.diagnostics);
   out.accepted = compiled.plan.has_value();
   return out;
