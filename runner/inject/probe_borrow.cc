@@ -21,7 +21,7 @@ using sandbox::Fd;
 
 constexpr int kBoundMs = 2000;
 
-Capability cannot(const std::string& what) {
+Capability refused_here(const std::string& what) {
   return {.works = false, .why = what + " (" + std::strerror(errno) + ")", .remedy = "run it with sudo"};
 }
 
@@ -39,19 +39,19 @@ Capability disconnect(pid_t child, int number, const Fd& listener) {
   pollfd waiting{number, POLLIN, 0};
   int theirs = -1;
   if (::poll(&waiting, 1, kBoundMs) != 1 || ::read(number, &theirs, sizeof theirs) != sizeof theirs)
-    return cannot("a dial over loopback failed");
+    return refused_here("a dial over loopback failed");
   const Fd accepted(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC));
   const Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   const Fd copy(static_cast<int>(::syscall(SYS_pidfd_getfd, pidfd.get(), theirs, 0)));
-  if (!copy) return cannot("a copy of a service's descriptor was refused");
+  if (!copy) return refused_here("a copy of a service's descriptor was refused");
   const sockaddr nobody{.sa_family = AF_UNSPEC, .sa_data = {}};
   if (::connect(copy.get(), &nobody, sizeof nobody) != 0)
-    return cannot("a copy of a service's socket can't be disconnected");
+    return refused_here("a copy of a service's socket can't be disconnected");
   pollfd reset{accepted.get(), POLLIN, 0};
   char byte = 0;
   if (::poll(&reset, 1, kBoundMs) != 1 || ::recv(accepted.get(), &byte, 1, 0) >= 0 ||
       errno != ECONNRESET)
-    return cannot("a disconnected socket's other end saw no reset");
+    return refused_here("a disconnected socket's other end saw no reset");
   return {.works = true};
 }
 
@@ -66,15 +66,15 @@ Capability probe_borrow() {
   if (!listener || ::bind(listener.get(), reinterpret_cast<sockaddr*>(&own), size) != 0 ||
       ::listen(listener.get(), 1) != 0 ||
       ::getsockname(listener.get(), reinterpret_cast<sockaddr*>(&own), &size) != 0)
-    return cannot("listening on loopback was refused");
+    return refused_here("listening on loopback was refused");
   int number[2], until[2];
-  if (::pipe2(number, O_CLOEXEC) != 0) return cannot("pipe");
+  if (::pipe2(number, O_CLOEXEC) != 0) return refused_here("pipe");
   const Fd number_in(number[0]), number_out(number[1]);
-  if (::pipe2(until, O_CLOEXEC) != 0) return cannot("pipe");
+  if (::pipe2(until, O_CLOEXEC) != 0) return refused_here("pipe");
   const Fd until_in(until[0]);
   Fd until_out(until[1]);
   const pid_t child = ::fork();
-  if (child < 0) return cannot("fork");
+  if (child < 0) return refused_here("fork");
   if (child == 0) {
     ::close(until_out.get());
     dial_and_wait(own, number_out.get(), until_in.get());

@@ -152,8 +152,9 @@ class VmSession final : public Session {
     } else if (error.code == starlark::Code::cancelled) {
       out.how = Finished::How::kCancelled;
     }
+    // A built-in stands in no line: what it refuses is shown where it was called.
     for (const starlark::TraceEntry& entry : error.trace) {
-      out.traceback.push_back({entry.function, to_place(entry.place)});
+      if (entry.place.line != 0) out.traceback.push_back({entry.function, to_place(entry.place)});
     }
     return out;
   }
