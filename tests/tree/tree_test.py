@@ -144,6 +144,30 @@ def check_code_map(names):
         yield f"docs/ARCHITECTURE.md:1: the code map has a row for {gone}/, which is not there"
 
 
+# What CMake looks for, and the Debian package that has it (find_package by CMake's own names).
+PACKAGE_OF = {
+    "nettle": "nettle-dev", "libutf8proc": "libutf8proc-dev", "gmp": "libgmp-dev",
+    "nlohmann_json": "nlohmann-json3-dev", "re2": "libre2-dev", "libmnl": "libmnl-dev",
+    "CURL": "libcurl4-openssl-dev", "bpf": "libbpf-dev", "elf": "libelf-dev", "z": "zlib1g-dev",
+    "PkgConfig": "pkg-config", "Python3": "python3", "Threads": "g++",
+    "event_${part}": "libevent-dev", "libevent_${part}.a": "libevent-dev", "yaml-0.1": "libyaml-dev",
+}
+
+
+def check_packages(names):
+    """Whatever the build looks for, scripts/setup installs."""
+    installed = set((ROOT / "scripts/setup").read_text().split())
+    for name in names:
+        if not name.endswith(("CMakeLists.txt", ".cmake")):
+            continue
+        for number, line in enumerate((ROOT / name).read_text().splitlines(), 1):
+            wanted = re.search(r"(?:pkg_check_modules\(\w+ REQUIRED (?:IMPORTED_TARGET )?"
+                               r"|find_library\(\S+ (?:NAMES )?|find_package\()([^\s)]+)", line)
+            if wanted and PACKAGE_OF.get(wanted[1]) not in installed:
+                yield (f"{name}:{number}: no package of scripts/setup is known to have {wanted[1]} "
+                       "(PACKAGE_OF in tests/tree/tree_test.py)")
+
+
 def main():
     names = tracked()
     wrong, read = [], 0
@@ -156,6 +180,7 @@ def main():
         for check in (check_includes, check_licence, check_names):
             wrong.extend(check(name, text))
     wrong.extend(check_code_map(names))
+    wrong.extend(check_packages(names))
     for line in wrong:
         print(line)
     print(f"{read} files read, {len(wrong)} wrong")
