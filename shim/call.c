@@ -116,7 +116,7 @@ static void find_hits(struct fbx_asked *q, int *path, int *others) {
     *path |= rule->wants_path;
     // Who is at the other end is the supervisor's knowledge; and a delay of a socket that does not
     // block is not to be slept here.
-    *others |= rule->to_kind != FBX_TO_ANY ||
+    *others |= (q->view.set->supervised >> i & 1) || rule->to_kind != FBX_TO_ANY ||
                (socket && (rule->action == FBX_ACT_DELAY || rule->delay_ns));
   }
 }

@@ -30,12 +30,6 @@ fbx_gate_fn* fbx_own = fbx_own_code;
 #endif
 #define PROGRAM (2 * FBX_NR_WORDS * 64 + 48)  // two steps a call, and the frame
 
-uint64_t fbx_now(void) {
-  long now[2] = {0, 0};
-  fbx_sys(__NR_clock_gettime, 1, now, 0, 0, 0, 0);
-  return (uint64_t)now[0] * 1000000000ull + (uint64_t)now[1];
-}
-
 // The gate at its fixed place; where that is taken or forbidden it stays in the library.
 void fbx_map_gate(void) {
   long at = fbx_sys(__NR_mmap, FBX_SHIM_GATE, 4096, PROT_READ | PROT_WRITE,
@@ -224,5 +218,6 @@ static __attribute__((constructor)) void start(void) {
     return;
   }
   __atomic_fetch_add(&fbx_here->head.attached, 1, __ATOMIC_RELAXED);
+  fbx_find_clock();
   fbx_enter_gate();
 }

@@ -39,7 +39,8 @@ FBX_HIDDEN long fbx_call(long nr, long a, long b, long c, long d, long e, long f
 // −errno → errno and −1.
 FBX_HIDDEN long fbx_result(long raw);
 
-FBX_HIDDEN uint64_t fbx_now(void);
+FBX_HIDDEN uint64_t fbx_now(void);  // vdso.c
+FBX_HIDDEN void fbx_find_clock(void);
 
 // set.c: the active set, read while the runner may be publishing another.
 struct fbx_view {

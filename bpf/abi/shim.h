@@ -102,6 +102,8 @@ struct fbx_shim_head {
 struct fbx_shim_set {
   uint64_t generation;
   uint64_t calls[FBX_NR_WORDS];  // calls that some rule of the set can hit
+  uint32_t supervised;  // bit = position of a rule that the supervisor alone decides
+  uint32_t pad;
   struct fbx_ruleset rules;      // counter: index in the segment's counters
   uint16_t glob_at[FBX_SET_RULES][FBX_SHIM_GLOBS];
   uint16_t glob_len[FBX_SET_RULES][FBX_SHIM_GLOBS];  // 0 = no such glob

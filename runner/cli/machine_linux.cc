@@ -4,6 +4,7 @@
 #include "runner/cli/machine.h"
 #include "runner/inject/choose.h"
 #include "runner/inject/probe.h"
+#include "runner/run/hand_memory.h"
 #include "runner/service/binary.h"
 
 namespace fbx::cli {
@@ -12,12 +13,13 @@ namespace {
 
 // choose() answers for a test as a whole: all hands, or what is refused. So the needs that are
 // refused are put aside, and it is asked again about the rest.
-TestDecision decide_test(const plan::Plan& plan, size_t test, const inject::Capabilities& can) {
+TestDecision decide_test(const plan::Plan& plan, size_t test, const inject::Capabilities& can,
+                         const inject::Known& known) {
   const auto& needs = plan.tests[test].needs;
   TestDecision out;
   out.needs.resize(needs.size());
   plan::Plan part = plan;
-  auto chosen = inject::choose(part, test, can);
+  auto chosen = inject::choose(part, test, can, {}, known);
   if (!chosen) {
     for (const inject::RefusedNeed& refused : chosen.error()) {
       if (refused.need == inject::kWholeTest) out.refused.push_back(refused);
@@ -28,7 +30,7 @@ TestDecision decide_test(const plan::Plan& plan, size_t test, const inject::Capa
     for (size_t i = 0; i < needs.size(); ++i) {
       if (!out.needs[i].refused) rest.push_back(needs[i]);
     }
-    if (out.refused.empty()) chosen = inject::choose(part, test, can);
+    if (out.refused.empty()) chosen = inject::choose(part, test, can, {}, known);
   }
   if (!chosen) return out;
   size_t next = 0;
@@ -42,9 +44,12 @@ TestDecision decide_test(const plan::Plan& plan, size_t test, const inject::Capa
 
 Decision decide(const plan::Plan& plan) {
   const inject::Capabilities can = inject::probe_machine();
+  run::HandMemory memory({});
+  memory.look_at(plan);
   Decision out;
   out.decided = true;
-  for (size_t t = 0; t < plan.tests.size(); ++t) out.tests.push_back(decide_test(plan, t, can));
+  for (size_t t = 0; t < plan.tests.size(); ++t)
+    out.tests.push_back(decide_test(plan, t, can, memory.known(0)));
   return out;
 }
 

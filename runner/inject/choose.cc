@@ -124,7 +124,8 @@ class Choice {
   [[nodiscard]] bool takes_shim(size_t service) const {
     const std::string& wish = wish_of(plan_.services[service]);
     if (wish == "shim") return true;
-    if (wish != "auto" || !can_.shim.works || out_.sight != Sight::kRecords) return false;
+    if (wish != "auto" || !can_.shim.works || !can_.seccomp.works) return false;
+    if (out_.sight != Sight::kRecords) return false;
     if (service >= known_.programs.size()) return false;
     const Program& program = known_.programs[service];
     if (!program.past_preload.empty() || !program.past_libc.empty()) return false;

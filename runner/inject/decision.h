@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a hand decided about one call: the supervisor's log, and BPF's DECISION records in the same
-// form. collect() joins it with the event of the same call.
+// What a hand decided about one call: the supervisor's log, BPF's DECISION records and the shim's
+// entries in the same form. collect() joins it with the event of the same call; of what the shim
+// denied the kernel knows nothing, and the decision becomes the event.
 //
 // Times are CLOCK_MONOTONIC ns. Thread rule: values.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -15,7 +17,7 @@
 namespace fbx::inject {
 
 struct Decision {
-  enum class Source : uint8_t { kSupervisor, kCgroup } source = Source::kSupervisor;
+  enum class Source : uint8_t { kSupervisor, kCgroup, kShim } source = Source::kSupervisor;
   uint64_t id = 0;           // of the supervisor's log: 1, 2, …
   uint64_t entered_ns = 0;   // when the hand saw the call
   uint64_t answered_ns = 0;  // when it let go of it; 0 = held still
@@ -35,6 +37,12 @@ struct Decision {
   bool gone = false;               // the caller died before the answer reached it
   std::string path, peer;
   int16_t peer_service = -1;
+  // Of the shim's: what the event of a denied call shows.
+  uint32_t pid = 0;
+  std::string exe;
+  int32_t fd = -1;
+  std::array<uint64_t, 6> args{};
+  bool writes_through = false;
   // Why this call escaped what its rule said; empty = it did not.
   std::string escape;
 };

@@ -9,6 +9,7 @@
 #include "base/glob.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
+#include "runner/observe/decoder.h"
 
 namespace fbx::inject {
 namespace {
@@ -62,25 +63,31 @@ bool path_fits(const CompiledRule& rule, std::string_view path, std::string_view
   return true;
 }
 
-// FBX_KEY_* as far as the record tells them.
-uint32_t known_flags(const Event& event) {
+// FBX_KEY_* as far as the record tells them. Whether an open with O_CREAT made the file it does not
+// tell; that matters where a call that no rule matched leaves no trace in its hand.
+uint32_t known_flags(const Event& event, bool by_shim) {
   uint32_t flags = 0;
   if (event.flags & observe::kSync) flags |= FBX_KEY_SYNC;
-  if (event.flags & observe::kCreated) flags |= FBX_KEY_CREATES;
+  if (event.flags & observe::kCreated && !by_shim) flags |= FBX_KEY_CREATES;
   if (event.on == observe::FdKind::kUnix && event.peer >= 0) flags |= FBX_KEY_OWNED;
   return flags;
 }
 
 // Whether the rule would have hit this record. Where flags decide that the record does not tell, it
 // does not count: such a call was seen by the same filter as its neighbours.
-bool would_hit(const CompiledRule& rule, const Event& event, const observe::EventStore& store) {
+bool would_hit(const JoinRule& from, const Event& event, const observe::EventStore& store) {
+  const CompiledRule& rule = *from.rule;
   for (uint32_t i = 0; i < rule.abi.parts_used; ++i) {
     const fbx_rule_part& part = rule.abi.parts[i];
     if (!(part.calls[event.nr / 64] >> (event.nr % 64) & 1)) continue;
-    if (part.flags & ~known_flags(event)) continue;
+    if (part.flags & ~known_flags(event, from.by_shim)) continue;
     if (!(part.kinds >> static_cast<uint32_t>(event.on) & 1)) continue;
     if (rule.abi.to_kind == FBX_TO_SERVICE && rule.abi.to_service != event.peer) continue;
-    return path_fits(rule, store.string(event.path), store.string(event.opened_as));
+    const std::string_view opened_as = store.string(event.opened_as);
+    // The shim's own reading of the argument, which is all that it goes by.
+    if (from.by_shim && opened_as.starts_with('/'))
+      return path_fits(rule, store.string(event.path), observe::normalised(std::string(opened_as)));
+    return path_fits(rule, store.string(event.path), opened_as);
   }
   return false;
 }
@@ -109,6 +116,10 @@ void DecisionJoin::add(std::vector<Decision> decisions, std::vector<Passed> pass
   }
   for (Decision& d : decisions) {
     if (d.gone) continue;
+    if (d.source == Decision::Source::kShim && d.action == FBX_ACT_DENY) {
+      denied_.push_back(std::move(d));
+      continue;
+    }
     const Key k = key(d.tid, d.nr);
     seen_[k].push_back({.entered_ns = d.entered_ns, .decided = true, .decision = std::move(d)});
   }
@@ -133,6 +144,8 @@ std::vector<Escape> DecisionJoin::run(const std::vector<JoinRule>& rules,
     return store_.at(a).end_ns < store_.at(b).end_ns;
   });
   for (uint64_t seq : ended) join_event(store_.at(seq), rules);
+  for (const Decision& d : std::exchange(denied_, {})) append_denied(d, rules);
+  next_seq_ = store_.size() + 1;
   show_held(held);
   check_unproven(settled_ns);
   return std::exchange(escapes_, {});
@@ -178,15 +191,44 @@ void DecisionJoin::apply(Event& event, Decision& d, const std::vector<JoinRule>&
   }
   if (event.begin_ns == 0 || d.entered_ns < event.begin_ns) event.begin_ns = d.entered_ns;
   if (d.delay_ns && d.rule >= 0 && !d.on_wire) event.flags |= observe::kWasHeld;
+  label(event, d, rules);
+  check_result(event, d);
+}
+
+void DecisionJoin::label(Event& event, const Decision& d, const std::vector<JoinRule>& rules) {
   const std::string text = decision_text(d);
   if (!text.empty()) event.decision = store_.intern(text);
-  if (d.rule >= 0) {
-    event.rule = d.rule;
-    for (const JoinRule& rule : rules)
-      if (rule.index == static_cast<uint32_t>(d.rule) && !rule.label.empty())
-        event.label = store_.intern(rule.label);
-  }
-  check_result(event, d);
+  if (d.rule < 0) return;
+  event.rule = d.rule;
+  for (const JoinRule& rule : rules)
+    if (rule.index == static_cast<uint32_t>(d.rule) && !rule.label.empty())
+      event.label = store_.intern(rule.label);
+}
+
+void DecisionJoin::append_denied(const Decision& d, const std::vector<JoinRule>& rules) {
+  const abi::Syscall* row = abi::find_syscall(int{d.nr});
+  Event event;
+  event.begin_ns = d.entered_ns;
+  event.end_ns = d.answered_ns;
+  event.on = static_cast<observe::FdKind>(d.kind);
+  event.service = d.service;
+  event.nr = d.nr;
+  event.pid = d.pid;
+  event.tid = d.tid;
+  event.ret = -int64_t{d.errnum};
+  std::copy(d.args.begin(), d.args.end(), event.args);
+  event.fd = d.fd;
+  event.exe = store_.intern(d.exe);
+  event.path = store_.intern(d.path);
+  if (row && row->arg(FBX_ARG_PATH) >= 0) event.opened_as = event.path;
+  if (d.writes_through) event.flags |= observe::kSync;
+  if (d.delay_ns) event.flags |= observe::kWasHeld;
+  label(event, d, rules);
+  // A held one may stand there as in flight.
+  if (d.delay_ns)
+    store_.close_call(event);
+  else
+    store_.append(event);
 }
 
 void DecisionJoin::check_result(const Event& event, const Decision& d) {
@@ -211,7 +253,7 @@ void DecisionJoin::check_unseen(const Event& event, const std::vector<JoinRule>&
     if (rule.service != event.service || begin <= rule.installed_ns) continue;
     if (rule.lifted_ns && event.end_ns >= rule.lifted_ns) continue;
     if (rule.by_cgroup && ended_before_the_hook(event)) continue;
-    if (!would_hit(*rule.rule, event, store_)) continue;
+    if (!would_hit(rule, event, store_)) continue;
     const std::string_view path = store_.string(event.path), peer = store_.string(event.peer_text);
     escapes_.push_back({rule.index, call_name(event.nr) +
                                         (path.empty() ? "" : " of " + std::string(path)) +
@@ -228,7 +270,8 @@ void DecisionJoin::show_held(const std::vector<Decision>& held) {
     event.state = observe::CallState::kInFlight;
     event.flags = observe::kWasHeld;
     event.service = d.service;
-    event.tid = event.pid = d.tid;
+    event.tid = d.tid;
+    event.pid = d.pid ? d.pid : d.tid;
     event.nr = d.nr;
     event.on = static_cast<observe::FdKind>(d.kind);
     event.path = event.opened_as = store_.intern(d.path);

@@ -10,6 +10,7 @@
 //   a denied call whose record says otherwise                → escape of the rule that fired
 //   a delayed call that ended too early                      → escape
 //   a record of a call that a rule hits, in the rule's time, and that no hand saw → escape
+//   a call that the shim denied has no record: its decision becomes an event, once
 //   two decisions for one record (a signal restarted it)     → escape: it counted twice
 //
 // Thread rule: the store's.
@@ -32,7 +33,8 @@ namespace fbx::inject {
 struct JoinRule {
   uint32_t index = 0;  // in the log
   int16_t service = -1;
-  bool by_cgroup = false;  // its hand; else the supervisor
+  bool by_cgroup = false;  // its hand; else the supervisor,
+  bool by_shim = false;    // or the shim, which tells of matches alone
   const CompiledRule* rule = nullptr;
   std::string label;
   uint64_t installed_ns = 0;
@@ -79,6 +81,8 @@ class DecisionJoin {
   void apply(observe::Event& event, Decision& decision, const std::vector<JoinRule>& rules);
   void take_until(Key key, observe::Event& event, const std::vector<JoinRule>& rules, bool* seen);
   void check_result(const observe::Event& event, const Decision& decision);
+  void append_denied(const Decision& decision, const std::vector<JoinRule>& rules);
+  void label(observe::Event& event, const Decision& decision, const std::vector<JoinRule>& rules);
   void check_unseen(const observe::Event& event, const std::vector<JoinRule>& rules);
   void show_held(const std::vector<Decision>& held);
   void check_unproven(uint64_t settled_ns);
@@ -87,6 +91,7 @@ class DecisionJoin {
   uint64_t next_seq_ = 1;
   std::vector<uint64_t> open_;  // seqs of records that had not ended
   std::unordered_map<Key, std::deque<Seen>> seen_;
+  std::vector<Decision> denied_;  // by the shim, not yet in the store
   std::vector<Escape> escapes_;
   std::vector<Named> named_;
 };

@@ -12,10 +12,14 @@
 // namespace between begin_test() and end_test().
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "base/result.h"
+#include "runner/inject/choose.h"
 #include "runner/inject/rule_log.h"
 #include "runner/observe/event.h"
 #include "spec/model/session.h"
@@ -32,6 +36,8 @@ struct TestInject {
   const plan::Plan* plan = nullptr;
   size_t test = 0;
   uint64_t seed = 0;  // this test's own
+  Known known;
+  std::string root;   // where the sandbox's root directory is for this process; "" = it is ours
   std::vector<InjectedService> services;
   observe::EventStore* store = nullptr;
 };
@@ -40,17 +46,25 @@ struct TestInject {
 struct BirthNeeds {
   // Syscalls, native numbers, that a seccomp filter must hand to the supervisor; empty = no filter.
   std::vector<uint16_t> supervised;
+  // "NAME=value", for the service and what it executes; with them the program itself installs such
+  // a filter before its first own instruction: call executed().
+  std::vector<std::string> environment;
 };
 
 class Injector {
  public:
   virtual ~Injector() = default;
   virtual Status begin_test(const TestInject& test) = 0;
-  // Asked before each start of a service.
-  [[nodiscard]] virtual BirthNeeds birth_needs(int16_t service) const = 0;
+  // Asked before each start of a service, once.
+  [[nodiscard]] virtual Result<BirthNeeds> birth_needs(int16_t service) = 0;
   // The listener of a process that was born with a filter. Takes the descriptor. The supervisor
   // must be answering when this returns; the service executes only afterwards.
   virtual Status adopt_listener(int16_t service, int listener_fd) = 0;
+
+  // Of a process whose needs had an environment, once it has executed: waits until it is behind its
+  // filter and the supervisor answers. `pid` is a child of the calling process. What keeps it from
+  // there is an escape of the rules to come, not an error.
+  virtual Status executed(int16_t service, pid_t pid) = 0;
 
   // Both return after the rules bind. Entries are appended to log().
   virtual Status install(const model::InstallFaults& faults) = 0;

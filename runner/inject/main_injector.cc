@@ -59,7 +59,8 @@ MainInjector::~MainInjector() { static_cast<void>(end_test()); }
 Status MainInjector::begin_test(const TestInject& test) {
   if (Status s = end_test(); !s) return s;
   test_ = test;
-  auto chosen = choose(*test.plan, test.test, parts_.capabilities, parts_.wishes);
+  auto chosen =
+      choose(*test.plan, test.test, parts_.capabilities, parts_.wishes, test.known);
   if (!chosen) return fail(chosen.error().front().text());
   assignment_ = std::move(*chosen);
   std::map<uint64_t, int16_t> by_cgroup;
@@ -78,14 +79,46 @@ Status MainInjector::begin_test(const TestInject& test) {
   unix_names_ = std::make_unique<UnixNames>(*parts_.object, parts_.worker, *peers_);
   join_ = std::make_unique<DecisionJoin>(*test.store);
   lost_syncs_ = std::make_unique<LostSyncs>(*test.store);
+  if (std::ranges::any_of(assignment_.services, &ServiceHands::shim)) {
+    auto library = find_shim_library();
+    if (!library) return std::unexpected(std::move(library).error());
+    shim_ = std::make_unique<ShimSide>(ShimPlace{.library = *library, .root = test.root});
+  }
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
   return supervisor_->start();
 }
 
-BirthNeeds MainInjector::birth_needs(int16_t service) const {
+Result<BirthNeeds> MainInjector::birth_needs(int16_t service) {
   const auto i = static_cast<size_t>(service);
-  if (service < 0 || i >= assignment_.services.size()) return {};
-  return {assignment_.services[i].supervised};
+  if (service < 0 || i >= assignment_.services.size()) return BirthNeeds{};
+  const ServiceHands& hands = assignment_.services[i];
+  if (!hands.shim) return BirthNeeds{.supervised = hands.supervised, .environment = {}};
+  auto environment = shim_->prepare(service, hands.supervised, !test_.plan->services[i].io_uring);
+  if (!environment) return fail_in(std::move(environment), "preparing the shim");
+  supervisor_->count_in(service, shim_->counters(service));
+  return BirthNeeds{.supervised = {}, .environment = std::move(*environment)};
+}
+
+// Without the filter its calls can pass unseen, which every rule of it must say.
+Status MainInjector::executed(int16_t service, pid_t pid) {
+  if (!shim_ || !shim_->has(service)) return {};
+  unreached_.erase(service);
+  auto listener = shim_->take_listener(service, pid);
+  if (!listener) {
+    unreached_[service] = listener.error().text();
+  } else if (*listener >= 0) {
+    if (Status s = supervisor_->adopt(service, *listener); !s) return s;
+  }
+  shim_->open_door(service);
+  if (!listener) escape_shim_rules(service, unreached_[service]);
+  return {};
+}
+
+void MainInjector::escape_shim_rules(int16_t service, const std::string& text) {
+  for (uint32_t i = 0; i < log_.rules.size(); ++i)
+    if (log_.rules[i].hand == Hand::kShim &&
+        log_.rules[i].rule.service == static_cast<uint32_t>(service))
+      add_escape(i, text);
 }
 
 Status MainInjector::adopt_listener(int16_t service, int listener_fd) {
@@ -102,7 +135,8 @@ Result<Hand> MainInjector::hand_of(const CompiledRule& rule, const model::RuleSp
     return fail(spec.display +
                 ": the cgroup hand decides about connect in this test and can't do it");
   }
-  if (contains_all(hands.supervised, rule.calls)) return Hand::kSeccomp;
+  if (contains_all(hands.supervised, rule.calls))
+    return hands.shim ? Hand::kShim : Hand::kSeccomp;
   return fail(spec.display + ": the service was started without the filter that this rule needs, "
                              "because the plan does not name it among the test's needs");
 }
@@ -154,6 +188,7 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     if (s) s = publish(service);
   const uint64_t now = now_ns();
   for (size_t i = first; i < log_.rules.size(); ++i) log_.rules[i].installed_ns = now;
+  for (const auto& [service, why] : unreached_) escape_shim_rules(service, why);
   if (s) return {};
   std::vector<uint32_t> undone;
   for (size_t i = first; i < log_.rules.size(); ++i) undone.push_back(static_cast<uint32_t>(i));
@@ -199,7 +234,9 @@ std::vector<CompiledRule> MainInjector::active(int16_t service, Hand hand) const
 }
 
 Status MainInjector::publish(int16_t service) {
-  for (Hand hand : {Hand::kSeccomp, Hand::kCgroup}) {
+  for (Hand hand : {Hand::kSeccomp, Hand::kShim, Hand::kCgroup}) {
+    const bool by_shim = assignment_.services[static_cast<size_t>(service)].shim;
+    if (hand == (by_shim ? Hand::kSeccomp : Hand::kShim)) continue;
     std::vector<CompiledRule> rules = active(service, hand);
     std::shared_ptr<const ActiveSet> set;
     if (!rules.empty()) {
@@ -207,7 +244,9 @@ Status MainInjector::publish(int16_t service) {
       if (!made) return std::unexpected(std::move(made).error());
       set = std::move(*made);
     }
-    if (hand == Hand::kSeccomp) {
+    if (hand == Hand::kSeccomp || hand == Hand::kShim) {
+      if (by_shim)
+        if (Status s = shim_->publish(service, set); !s) return s;
       supervisor_->publish(service, std::move(set));
       continue;
     }
@@ -322,6 +361,11 @@ void MainInjector::note(const Decision& d) {
       const std::string seen = d.path.empty() ? d.peer : d.path;
       log_.rules[rule].nearest = std::string(row ? row->name : "?") + " " + seen;
     }
+  for (uint32_t rule : d.matched) {
+    if (log_.rules[rule].hand != Hand::kShim) continue;
+    told_[rule]++;
+    log_.rules[rule].past_shim |= d.source == Decision::Source::kSupervisor;
+  }
   if (!d.escape.empty())
     for (uint32_t rule : d.matched) add_escape(rule, d.escape);
   if (d.action == FBX_DECIDED_CUT) check_cut(d);
@@ -379,6 +423,7 @@ std::vector<JoinRule> MainInjector::join_rules() const {
     out.push_back({.index = i,
                    .service = static_cast<int16_t>(entry.rule.service),
                    .by_cgroup = entry.hand == Hand::kCgroup,
+                   .by_shim = entry.hand == Hand::kShim,
                    .rule = &rules_[i].compiled,
                    .label = entry.label,
                    .installed_ns = entry.installed_ns,
@@ -399,7 +444,7 @@ void MainInjector::count_rules() {
       for (const std::string& escape : report.escapes) add_escape(i, escape);
       continue;
     }
-    const fbx_counter& counter = maps_->counters()[rules_[i].compiled.abi.counter];
+    const fbx_counter& counter = counter_of(i);
     entry.matched = __atomic_load_n(&counter.state, __ATOMIC_SEQ_CST) >> FBX_FIRES_BITS;
     entry.fired = __atomic_load_n(&counter.fired, __ATOMIC_SEQ_CST);
     entry.near_misses = __atomic_load_n(&counter.near, __ATOMIC_SEQ_CST);
@@ -408,11 +453,40 @@ void MainInjector::count_rules() {
   }
 }
 
+const fbx_counter& MainInjector::counter_of(uint32_t rule) {
+  const uint32_t at = rules_[rule].compiled.abi.counter;
+  const auto service = static_cast<int16_t>(log_.rules[rule].rule.service);
+  const bool by_shim = log_.rules[rule].hand == Hand::kShim && shim_ && shim_->has(service);
+  return (by_shim ? shim_->counters(service) : maps_->counters())[at];
+}
+
+// The hands were heard before the counters were read, so more can have been counted than told, and
+// never less, unless the service wrote there.
+void MainInjector::check_counters() {
+  for (const auto& [rule, told] : told_)
+    if (log_.rules[rule].matched < told)
+      add_escape(rule, "its counter, which the service can write, says less than what was counted");
+}
+
+Status MainInjector::collect_shim(std::vector<Decision>& decisions, std::vector<Decision>& held) {
+  if (!shim_) return {};
+  ShimSide::Report report = shim_->collect([this](uint32_t inside, uint64_t at_ns) {
+    return parts_.observer ? parts_.observer->thread(inside, at_ns)
+                           : observe::Thread{.tid = inside, .pid = inside, .exe = {}};
+  });
+  std::ranges::move(report.decisions, std::back_inserter(decisions));
+  std::ranges::move(report.held, std::back_inserter(held));
+  for (const auto& [service, why] : report.escapes) escape_shim_rules(service, why);
+  if (!report.damage.empty()) return fail(std::move(report.damage));
+  return {};
+}
+
 // Calls that a service makes through io_uring pass every filter.
 void MainInjector::note_bypasses() {
   for (uint32_t i = 0; i < log_.rules.size(); ++i) {
     const RuleEntry& entry = log_.rules[i];
-    if (entry.kind != RuleEntry::Kind::kFault || entry.hand != Hand::kSeccomp) continue;
+    if (entry.kind != RuleEntry::Kind::kFault) continue;
+    if (entry.hand != Hand::kSeccomp && entry.hand != Hand::kShim) continue;
     const auto bypass = supervisor_->bypass(static_cast<int16_t>(entry.rule.service));
     if (bypass.how.empty() || (entry.lifted_ns && entry.lifted_ns < bypass.since_ns)) continue;
     add_escape(i,
@@ -450,9 +524,10 @@ Status MainInjector::conclude() { return collect(DecisionJoin::kAllSettled); }
 Status MainInjector::collect(uint64_t settled) {
   if (!join_) return {};
   // Held calls first: one that is let go in between shows in both, one taken last might in neither.
-  const std::vector<Decision> held = supervisor_->held();
+  std::vector<Decision> held = supervisor_->held();
   std::vector<Decision> decisions = supervisor_->take_decisions();
   std::vector<Passed> passed = supervisor_->take_passed();
+  const Status shim = collect_shim(decisions, held);
   collect_kernel_decisions(decisions);
   for (const Decision& decision : decisions) note(decision);
   join_->add(std::move(decisions), std::move(passed));
@@ -463,8 +538,10 @@ Status MainInjector::collect(uint64_t settled) {
   log_.after_lost_sync = lost_syncs_->counts();
   check_crossings();
   count_rules();
+  check_counters();
   note_bypasses();
   check_unix_dials();
+  if (!shim) return shim;
   if (Status s = unix_names_->refresh(); !s) return s;
   const std::vector<std::string> troubles = supervisor_->troubles();
   if (!troubles.empty()) return fail(troubles.front());
@@ -479,6 +556,9 @@ Status MainInjector::end_test() {
   supervisor_->stop();
   supervisor_.reset();
   wire_.reset();
+  shim_.reset();
+  unreached_.clear();
+  told_.clear();
   partitions_.reset();
   join_.reset();
   lost_syncs_.reset();

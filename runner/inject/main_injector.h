@@ -22,6 +22,7 @@
 #include "runner/inject/lost_syncs.h"
 #include "runner/inject/partitions.h"
 #include "runner/inject/peer_finder.h"
+#include "runner/inject/shim_side.h"
 #include "runner/inject/supervisor.h"
 #include "runner/inject/unix_names.h"
 #include "runner/observe/bpf_object.h"
@@ -43,8 +44,9 @@ class MainInjector : public Injector {
   ~MainInjector() override;
 
   Status begin_test(const TestInject& test) override;
-  [[nodiscard]] BirthNeeds birth_needs(int16_t service) const override;
+  [[nodiscard]] Result<BirthNeeds> birth_needs(int16_t service) override;
   Status adopt_listener(int16_t service, int listener_fd) override;
+  Status executed(int16_t service, pid_t pid) override;
   Status install(const model::InstallFaults& faults) override;
   Status install(const model::InstallPartition& cut) override;
   Status lift(model::ScopeId scope) override;
@@ -70,6 +72,10 @@ class MainInjector : public Injector {
   void lay_wire();
   void take_from_wire(const std::vector<uint32_t>& rules);
   void collect_kernel_decisions(std::vector<Decision>& out);
+  Status collect_shim(std::vector<Decision>& decisions, std::vector<Decision>& held);
+  void escape_shim_rules(int16_t service, const std::string& text);
+  [[nodiscard]] const fbx_counter& counter_of(uint32_t rule);
+  void check_counters();
   void note(const Decision& decision);
   void check_cut(const Decision& decision);
   void check_crossings();
@@ -91,11 +97,14 @@ class MainInjector : public Injector {
   std::unique_ptr<UnixNames> unix_names_;
   std::unique_ptr<Wire> wire_;  // from the first delay that may need it
   std::unique_ptr<Supervisor> supervisor_;
+  std::unique_ptr<ShimSide> shim_;
   std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<DecisionJoin> join_;
   std::unique_ptr<LostSyncs> lost_syncs_;
   RuleLog log_;
   std::vector<Rule> rules_;
+  std::map<int16_t, std::string> unreached_;  // services whose shim did not get behind its filter
+  std::map<uint32_t, uint64_t> told_;         // of the shim's rules: matches that a hand told of
   std::map<int16_t, size_t> dials_checked_;  // by service, how many of its dials
   std::map<uint32_t, uint64_t> healed_ns_;  // cut → when its heal() had returned
   uint32_t batches_ = 0, generations_ = 0;

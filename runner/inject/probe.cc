@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "runner/inject/hooks.h"
+#include "runner/inject/shim_side.h"
 #include "runner/inject/tcp_reset.h"
 #include "runner/inject/wire_device.h"
 #include "runner/observe/probe.h"
@@ -43,8 +44,12 @@ Capability no_unix_hooks() {
   return cannot("the kernel has no hooks for unix dials", "Linux 6.7 has them");
 }
 
+Capability probe_shim() {
+  auto library = find_shim_library();
+  return library ? can() : cannot(library.error().text(), "install fbx whole, with its library");
+}
+
 void name_what_is_not_built(Capabilities& into) {
-  into.shim = not_built("this fbx does not choose the shim yet");
   into.override_return = not_built("this fbx does not have it yet");
   into.fmod_ret = into.lsm = into.override_return;
 }
@@ -87,6 +92,7 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   into.sockets = has("sockets__list_tcp");
   into.resets = probe_resets();
   into.seccomp = probe_seccomp();
+  into.shim = probe_shim();
   into.wire = cannot("it was not looked at: the first delay that needs it lays it");
   // Asked for only where the kernel hands can't cut.
   into.borrow = cannot("it was not looked at: the kernel hands cut");
@@ -97,6 +103,7 @@ void probe_unloaded(const Refusal& why, Capabilities& into) {
   into.records = into.cgroup = into.unix_dials = into.packets = into.sockets = from(why);
   into.resets = probe_resets();
   into.seccomp = probe_seccomp();
+  into.shim = probe_shim();
   into.borrow = probe_borrow();
 }
 
@@ -115,6 +122,7 @@ Capabilities probe_machine() {
   out.sockets = try_programs({"sockets__list_tcp", "sockets__list_unix"});
   out.resets = probe_resets();
   out.seccomp = probe_seccomp();
+  out.shim = probe_shim();
   out.borrow = probe_borrow();
   out.wire = probe_wire();
   return out;

@@ -105,6 +105,11 @@ Status Supervisor::adopt(int16_t service, int listener) {
   return fail_errno("watching a service's calls", error);
 }
 
+void Supervisor::count_in(int16_t service, fbx_counter* counters) {
+  const std::lock_guard lock(mutex_);
+  services_[service].counters = counters;
+}
+
 void Supervisor::publish(int16_t service, std::shared_ptr<const ActiveSet> set) {
   const std::lock_guard lock(mutex_);
   // What passed just before may reach the observer's eyes just after.
@@ -253,7 +258,8 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
   const std::string file = seen.paths.empty() ? std::string() : seen.paths.front();
   key.stuck_mask = stuck_mask(set, file);
   fbx_decision d{};
-  fbx_decide(&set.abi, counters_, &key, &d);
+  fbx_counter* counters = services_[call.service].counters;
+  fbx_decide(&set.abi, counters ? counters : counters_, &key, &d);
   if (d.action == FBX_ACT_DENY && set.rules[d.position].sticky) stuck_.insert({d.rule, file});
   if (!d.matched && !d.near && !d.lost) return pass(call, true);
 

@@ -54,6 +54,9 @@ class Supervisor {
 
   // Takes the descriptor.
   Status adopt(int16_t service, int listener);
+  // Where the rules of this service count from now on, when not in the array that all share; must
+  // outlive the service.
+  void count_in(int16_t service, fbx_counter* counters);
   // A null set: every call passes.
   void publish(int16_t service, std::shared_ptr<const ActiveSet> set);
   // What carries delays of connect and send on sockets that don't block (it must outlive stop()),
@@ -88,6 +91,7 @@ class Supervisor {
   };
   struct ServiceState {
     std::shared_ptr<const ActiveSet> set;
+    fbx_counter* counters = nullptr;  // null: counters_
     Bypass bypass;
   };
 

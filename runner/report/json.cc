@@ -83,6 +83,12 @@ model::Frame frame_from(const Json& v) {
   return {v.at("function").get<std::string>(), place_from(v.at("place"))};
 }
 
+Json encode(const EscapedShim& e) { return Json::array({e.service, e.keyword, e.text}); }
+
+EscapedShim escaped_from(const Json& v) {
+  return {v.at(0).get<uint32_t>(), v.at(1).get<std::string>(), v.at(2).get<std::string>()};
+}
+
 Json encode(const EventLine& e) {
   return Json::array({e.seq, e.at_ms, e.service, e.text, e.offending});
 }
@@ -120,6 +126,7 @@ Json encode(const TestOutcome& t) {
           {"duration_ns", t.duration_ns},
           {"fires", encode_all(t.fires)},
           {"hands", t.hands},
+          {"escaped", encode_all(t.escaped)},
           {"traceback", encode_all(t.traceback)},
           {"step_in_flight", t.step_in_flight},
           {"events", encode_all(t.events)},
@@ -145,6 +152,7 @@ TestOutcome test_from(const Json& v) {
   v.at("duration_ns").get_to(t.duration_ns);
   decode_all(v.at("fires"), t.fires, fires_from);
   v.at("hands").get_to(t.hands);
+  decode_all(v.at("escaped"), t.escaped, escaped_from);
   decode_all(v.at("traceback"), t.traceback, frame_from);
   v.at("step_in_flight").get_to(t.step_in_flight);
   decode_all(v.at("events"), t.events, event_from);
@@ -184,7 +192,7 @@ Json document_reasons(const std::vector<Reason>& reasons) {
 Json document_test(const TestOutcome& t) {
   Json fires = Json::array();
   for (const Fires& f : t.fires) fires.push_back(document_fires(f));
-  return {{"name", t.name},
+  Json out = {{"name", t.name},
           {"verdict", verdict_name(t.verdict)},
           {"reason", t.reasons.empty() ? t.known_reason : t.reasons.front().text},
           {"reasons", document_reasons(t.reasons)},
@@ -192,6 +200,8 @@ Json document_test(const TestOutcome& t) {
           {"duration_ms", milliseconds(t.duration_ns)},
           {"fires", std::move(fires)},
           {"hands", t.hands}};
+  if (!t.notes.empty()) out["notes"] = t.notes;
+  return out;
 }
 
 // Cells by scenario and assumption: {"order_flow": {"db_down": "pass"}}; one object per matrix,

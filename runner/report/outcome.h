@@ -64,6 +64,13 @@ struct ServiceOutput {
   std::vector<std::string> lines;  // the last ones, "stderr: …" or "stdout: …"
 };
 
+// A call that a rule should have hit and that its hand, the shim, missed.
+struct EscapedShim {
+  uint32_t service = 0;  // index in the plan
+  std::string keyword;   // of the rule
+  std::string text;
+};
+
 struct TestOutcome {
   std::string name;
   std::string doc;
@@ -74,6 +81,7 @@ struct TestOutcome {
   int64_t duration_ns = 0;
   std::vector<Fires> fires;
   std::map<std::string, std::string> hands;  // "inventory.write" → "seccomp"
+  std::vector<EscapedShim> escaped;  // for the front, which repeats the test without the shim
   std::vector<model::Frame> traceback;
   std::string step_in_flight;  // "orders.post /orders → 503, 2.1 ms"
   std::vector<EventLine> events;

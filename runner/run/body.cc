@@ -263,7 +263,6 @@ check::Seen Body::look() {
   Result<observe::BarrierResult> barrier = parts_.observer->barrier();
   doubt_late_records();
   looked_ns_ = begin;
-  looked_to_ = parts_.observer->store().size();
   if (barrier) {
     seen.barrier = std::move(*barrier);
   } else {
@@ -274,6 +273,8 @@ check::Seen Body::look() {
     seen.barrier.exact = false;
     seen.barrier.why = collected.error().text();
   }
+  // What a hand alone knows, the calls that the shim denied, came with the collection.
+  looked_to_ = parts_.observer->store().size();
   seen.loss = parts_.observer->loss();
   seen.escapes = parts_.observer->escapes();
   return seen;

@@ -18,6 +18,7 @@
 #include "runner/report/reporter.h"
 #include "runner/report/run_verdict.h"
 #include "runner/run/deadline.h"
+#include "runner/run/hand_memory.h"
 #include "runner/run/kept_files.h"
 #include "runner/run/worker.h"
 #include "runner/service/binary.h"
@@ -36,6 +37,7 @@ class Front {
       : options_(options),
         plans_(plans),
         machine_(machine),
+        memory_(options.wishes),
         reporter_(report::reporter_options(options.json)) {}
 
   int run();
@@ -44,9 +46,10 @@ class Front {
   bool check_binaries();
   sandbox::Attempt<void> prepare();
   void run_plan(size_t index, uint64_t seed);
+  report::TestOutcome run_until_proven(size_t plan, size_t test, uint64_t seed);
   report::TestOutcome run_one(size_t plan, size_t test, uint64_t seed);
   report::TestOutcome wait_for_outcome(const plan::Test& test);
-  std::optional<report::TestOutcome> decided_before(const plan::Plan& plan, size_t test);
+  std::optional<report::TestOutcome> decided_before(size_t plan, size_t test);
   std::optional<report::Verdict> baseline_of(const plan::Plan& plan, size_t test);
   int64_t timeout_of(const plan::Plan& plan, const plan::Test& test) const;
   Status ensure_worker();
@@ -55,6 +58,7 @@ class Front {
   const RunOptions& options_;
   std::vector<PlanRun>& plans_;
   Machine& machine_;
+  HandMemory memory_;
   report::Reporter reporter_;
   std::unique_ptr<sandbox::Crew> crew_;
   std::optional<sandbox::Trouble> trouble_;  // why no test can run
@@ -129,6 +133,7 @@ sandbox::Attempt<void> Front::prepare() {
 
 int Front::run() {
   if (!check_binaries()) return 1;
+  for (const PlanRun& run : plans_) memory_.look_at(run.plan);
   if (auto prepared = prepare(); !prepared) trouble_ = prepared.error();
   for (uint32_t round = 0; round < options_.runs && !stop_; ++round) {
     for (size_t i = 0; i < plans_.size() && !stop_; ++i) {
@@ -152,7 +157,7 @@ void Front::run_plan(size_t index, uint64_t seed) {
   for (const size_t test : with_baselines(run)) {
     if (stop_) break;
     reporter_.test_started(run.plan.tests[test].name);
-    const report::TestOutcome outcome = run_one(index, test, seed);
+    const report::TestOutcome outcome = run_until_proven(index, test, seed);
     if (interrupted_by_ != 0) break;
     ended_[test] = outcome.verdict;
     reporter_.test_done(outcome);
@@ -163,13 +168,15 @@ void Front::run_plan(size_t index, uint64_t seed) {
   reporter_.end_run(static_cast<int64_t>(now_ns() - begin), interrupted_by_ != 0);
 }
 
-std::optional<report::TestOutcome> Front::decided_before(const plan::Plan& plan, size_t test) {
+std::optional<report::TestOutcome> Front::decided_before(size_t index, size_t test) {
+  const plan::Plan& plan = plans_[index].plan;
   if (trouble_) {
     const report::Reason reason =
         std::visit([](const auto& why) { return report::reason_of(why); }, *trouble_);
     return outcome_for(plan.tests[test], reason);
   }
-  const auto assignment = inject::choose(plan, test, machine_.capabilities(), options_.wishes);
+  const auto assignment = inject::choose(plan, test, machine_.capabilities(), options_.wishes,
+                                         memory_.known(index));
   if (assignment) return std::nullopt;
   return outcome_for(plan.tests[test], report::reason_of(assignment.error().front()));
 }
@@ -191,7 +198,7 @@ Status Front::ensure_worker() {
   std::vector<const plan::Plan*> plans;
   for (const PlanRun& run : plans_) plans.push_back(&run.plan);
   Result<int> worker = crew_->spawn_worker([this, plans](sandbox::WorkerContext& context) {
-    return serve(context, machine_, plans);
+    return serve(context, machine_, plans, memory_.programs());
   });
   if (!worker) return fail_in(std::move(worker), "starting a worker");
   worker_ = *worker;
@@ -199,10 +206,20 @@ Status Front::ensure_worker() {
   return {};
 }
 
+// A test in which calls escaped the shim is repeated once, with the supervisor in its place.
+report::TestOutcome Front::run_until_proven(size_t plan, size_t test, uint64_t seed) {
+  report::TestOutcome first = run_one(plan, test, seed);
+  const plan::Plan& of = plans_[plan].plan;
+  if (stop_ || !memory_.learn(plan, of, first)) return first;
+  report::TestOutcome second = run_one(plan, test, seed);
+  second.notes.push_back(repetition_text(of, first));
+  return second;
+}
+
 report::TestOutcome Front::run_one(size_t plan, size_t test, uint64_t seed) {
   const PlanRun& run = plans_[plan];
   const plan::Test& what = run.plan.tests[test];
-  if (auto decided = decided_before(run.plan, test)) return std::move(*decided);
+  if (auto decided = decided_before(plan, test)) return std::move(*decided);
   if (Status ready = ensure_worker(); !ready) {
     return outcome_for(what, report::reason_of(ready.error()));
   }
@@ -213,7 +230,8 @@ report::TestOutcome Front::run_one(size_t plan, size_t test, uint64_t seed) {
                     .timeout_ns = timeout_of(run.plan, what),
                     .strict = options_.strict,
                     .keep_folder = kept_ ? kept_->folder_for(what.name) : "",
-                    .baseline = baseline_of(run.plan, test)};
+                    .baseline = baseline_of(run.plan, test),
+                    .escaped = memory_.known(plan).escaped};
   // A worker that is gone is noticed by the wait below.
   static_cast<void>(crew_->send(worker_, to_text(order)));
   return wait_for_outcome(what);

@@ -125,6 +125,8 @@ Status TestRun::begin_hands() {
   inject::TestInject inject{.plan = &plan_,
                             .test = context_.test,
                             .seed = test_seed(context_.seed, plan_.tests[context_.test].name),
+                            .known = *context_.known,
+                            .root = "/proc/self/fd/" + std::to_string(sandbox_->root_fd()),
                             .services = {},
                             .store = &context_.observer->store()};
   watch_.client_cgroup_id = context_.worker->cgroup_id;
@@ -149,9 +151,17 @@ Status TestRun::begin_hands() {
 }
 
 Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
-  const inject::BirthNeeds needs = context_.injector->birth_needs(service);
+  Result<inject::BirthNeeds> needs = context_.injector->birth_needs(service);
+  if (!needs) return std::unexpected(needs.error());
+  if (!needs->environment.empty())
+    return service::BirthHook{
+        .in_child = {},
+        .adopt = {},
+        .environment = std::move(needs->environment),
+        .executed = [this, service](pid_t pid) { return context_.injector->executed(service, pid); },
+    };
   auto program = std::make_shared<std::vector<sock_filter>>(inject::seccomp_program(
-      needs.supervised, !plan_.services[static_cast<size_t>(service)].io_uring));
+      needs->supervised, !plan_.services[static_cast<size_t>(service)].io_uring));
   if (program->empty()) return service::BirthHook{};
   return service::BirthHook{
       .in_child =
@@ -160,6 +170,8 @@ Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
                                            static_cast<uint16_t>(program->size()));
           },
       .adopt = [this, service](int fd) { return context_.injector->adopt_listener(service, fd); },
+      .environment = {},
+      .executed = {},
   };
 }
 
@@ -314,7 +326,9 @@ report::TestOutcome TestRun::describe() {
   for (const inject::RuleEntry& rule : facts_.rules) {
     if (rule.kind != inject::RuleEntry::Kind::kFault) continue;
     outcome.hands[plan_.services[rule.rule.service].name + "." + rule.rule.keyword] =
-        inject::hand_name(rule.hand);
+        std::string(inject::hand_name(rule.hand)) + (rule.past_shim ? ", gate" : "");
+    if (rule.hand == inject::Hand::kShim && !rule.escapes.empty())
+      outcome.escaped.push_back({rule.rule.service, rule.rule.keyword, rule.escapes.front()});
   }
   if (outcome.verdict != report::Verdict::kPass) describe_failure(outcome);
   return outcome;

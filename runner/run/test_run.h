@@ -29,6 +29,7 @@ struct TestContext {
   bool strict = false;
   std::string keep_folder;  // "" = nothing is kept
   std::optional<report::Verdict> baseline;  // of a cell
+  const inject::Known* known = nullptr;
   sandbox::WorkerContext* worker = nullptr;
   observe::Observer* observer = nullptr;
   inject::Injector* injector = nullptr;

@@ -19,6 +19,7 @@ std::string to_text(const Order& order) {
                {"timeout_ns", order.timeout_ns}, {"strict", order.strict},
                {"keep", order.keep_folder}};
   if (order.baseline) text["baseline"] = static_cast<int>(*order.baseline);
+  text["escaped"] = order.escaped;
   return text.dump();
 }
 
@@ -36,6 +37,7 @@ Result<Order> order_from_text(std::string_view text) {
   if (in.contains("baseline")) {
     order.baseline = static_cast<report::Verdict>(in.value("baseline", 0));
   }
+  if (in.contains("escaped")) in.at("escaped").get_to(order.escaped);
   return order;
 }
 
@@ -51,7 +53,9 @@ Result<bool> wait_for_order(const sandbox::WorkerContext& context) {
 }
 
 Status serve_one(const sandbox::WorkerContext& context, const TestContext& parts,
-                 const std::vector<const plan::Plan*>& plans, std::string_view text) {
+                 const std::vector<const plan::Plan*>& plans,
+                 const std::vector<std::vector<inject::Program>>& programs,
+                 std::string_view text) {
   Result<Order> order = order_from_text(text);
   if (!order) return fail_in(std::move(order), "reading an order");
   TestContext test = parts;
@@ -63,11 +67,14 @@ Status serve_one(const sandbox::WorkerContext& context, const TestContext& parts
   test.strict = order->strict;
   test.keep_folder = order->keep_folder;
   test.baseline = order->baseline;
+  const inject::Known known{.programs = programs.at(order->plan), .escaped = order->escaped};
+  test.known = &known;
   return context.channel->send(report::to_json(run_test(test)));
 }
 
 Status serve_orders(sandbox::WorkerContext& context, Machine& machine,
-                    const std::vector<const plan::Plan*>& plans) {
+                    const std::vector<const plan::Plan*>& plans,
+                    const std::vector<std::vector<inject::Program>>& programs) {
   auto observer = machine.make_observer(context);
   if (!observer) return fail_in(std::move(observer), "making the observer");
   auto injector = machine.make_injector(context, **observer);
@@ -81,15 +88,16 @@ Status serve_orders(sandbox::WorkerContext& context, Machine& machine,
     auto message = context.channel->receive();
     if (!message) return fail_in(std::move(message), "receiving an order");
     if (!*message) return {};
-    if (Status served = serve_one(context, parts, plans, **message); !served) return served;
+    if (Status served = serve_one(context, parts, plans, programs, **message); !served) return served;
   }
 }
 
 }  // namespace
 
 int serve(sandbox::WorkerContext& context, Machine& machine,
-          const std::vector<const plan::Plan*>& plans) {
-  const Status served = serve_orders(context, machine, plans);
+          const std::vector<const plan::Plan*>& plans,
+          const std::vector<std::vector<inject::Program>>& programs) {
+  const Status served = serve_orders(context, machine, plans, programs);
   if (served) return 0;
   std::fprintf(stderr, "fbx: worker: %s\n", served.error().text().c_str());
   return 1;

@@ -8,8 +8,10 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -30,6 +32,8 @@ struct Order {
   bool strict = false;
   std::string keep_folder;
   std::optional<report::Verdict> baseline;
+  // As inject::Known::escaped.
+  std::set<std::pair<std::string, std::string>> escaped;
 };
 
 [[nodiscard]] std::string to_text(const Order& order);
@@ -37,7 +41,9 @@ Result<Order> order_from_text(std::string_view text);
 
 // Serves until the front goes away or the run is to end. The process's exit status: 0, or 1 when
 // it could not begin (said on stderr).
+// `programs`: of each plan's services.
 int serve(sandbox::WorkerContext& context, Machine& machine,
-          const std::vector<const plan::Plan*>& plans);
+          const std::vector<const plan::Plan*>& plans,
+          const std::vector<std::vector<inject::Program>>& programs);
 
 }  // namespace fbx::run

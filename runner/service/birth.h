@@ -37,6 +37,11 @@ struct BirthHook {
   // In the parent. Takes the listener. The supervisor must be answering when it returns; an error
   // ends the birth.
   std::function<Status(int listener_fd)> adopt;
+  // "NAME=value": what the process needs in its environment, beside the service's own. LD_PRELOAD
+  // goes before one that the service has.
+  std::vector<std::string> environment;
+  // In the parent, after a start with `environment` has executed. An error ends the start.
+  std::function<Status(pid_t pid)> executed;
 };
 
 struct BirthRequest {

@@ -29,6 +29,7 @@ struct Member {
     kGone       // its own process was reaped
   } phase = Phase::kIdle;
   Born born;
+  std::function<Status(pid_t)> executed;  // of the birth's hook
   std::unique_ptr<ReadyCheck> check;
   std::string missing;  // what the check misses, for the message when time runs out
   uint64_t check_deadline_ns = 0;

@@ -61,6 +61,18 @@ std::string explain_exec(const Error& error, const Binary& binary) {
   return text;
 }
 
+void add_to_environment(const std::vector<std::string>& what, std::vector<std::string>& env) {
+  for (const std::string& entry : what) {
+    const std::string name = entry.substr(0, entry.find('=') + 1);
+    const auto there = std::ranges::find_if(
+        env, [&](const std::string& one) { return one.starts_with(name); });
+    if (there == env.end())
+      env.push_back(entry);
+    else
+      *there = name == "LD_PRELOAD=" ? entry + ":" + there->substr(name.size()) : entry;
+  }
+}
+
 }  // namespace
 
 Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
@@ -96,6 +108,8 @@ Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
     hook = std::move(*made);
   }
   request.hook = hook.in_child ? &hook : nullptr;
+  add_to_environment(hook.environment, request.env);
+  members[i].executed = std::move(hook.executed);
   return give_birth(request);
 }
 
@@ -188,7 +202,9 @@ Starter::Failure Starter::begin(size_t i) {
                    starting + "exec " + service.binary + ": " + binary.error().text());
   auto born = state_.give_birth_to(i, *binary);
   if (!born) return failure(StartFailure::Kind::kSetup, i, starting + born.error().text());
+  auto executed = std::move(member.executed);
   member = Member();
+  member.executed = std::move(executed);
   member.phase = Phase::kBorn;
   member.born = std::move(*born);
   member.missing = "it has not executed";
@@ -220,6 +236,10 @@ Starter::Failure Starter::after_exec(size_t i) {
     return failure(StartFailure::Kind::kExec, i,
                    "starting service " + service.name + ": " +
                        explain_exec(outcome.error(), binary ? *binary : Binary()));
+  }
+  if (member.executed) {
+    if (Status behind = member.executed(member.born.pid); !behind)
+      return failure(StartFailure::Kind::kSetup, i, behind.error().text());
   }
   const uint64_t now = now_ns();
   member.born.exec_pipe.reset();

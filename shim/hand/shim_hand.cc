@@ -90,11 +90,15 @@ Result<std::unique_ptr<ShimHand>> ShimHand::create(const ShimSetup& setup) {
   head.flags = setup.refuse_io_uring ? FBX_SHIM_NO_IO_URING : 0;
   if (getrandom(&head.nonce, sizeof head.nonce, 0) != sizeof head.nonce)
     return fail_errno("drawing the segment's nonce");
-  for (uint16_t nr : setup.calls) {
-    if (nr >= FBX_NR_WORDS * 64) return fail("a system call number that the shim can't hold");
-    head.calls[nr / 64] |= 1ull << (nr % 64);
-    if (setup.gate) head.gated[nr / 64] |= 1ull << (nr % 64);
-  }
+  const auto enter = [](const std::vector<uint16_t>& numbers, uint64_t* words) {
+    for (uint16_t nr : numbers) {
+      if (nr >= FBX_NR_WORDS * 64) return false;
+      words[nr / 64] |= 1ull << (nr % 64);
+    }
+    return true;
+  };
+  if (!enter(setup.calls, head.calls) || !enter(setup.gated, head.gated))
+    return fail("a system call number that the shim can't hold");
   struct stat st {};
   const int memfd = memfd_create("fbx", MFD_CLOEXEC);
   if (memfd >= 0 && fstat(memfd, &st) == 0) head.memfd_dev = st.st_dev;
@@ -160,6 +164,7 @@ Status ShimHand::publish(const std::vector<ShimRule>& rules) {
     const ShimRule& rule = rules[i];
     if (rule.globs.size() > FBX_SHIM_GLOBS) return fail("more globs than the shim can hold");
     next->rules.rules[i] = rule.rule;
+    if (rule.supervised) next->supervised |= 1u << i;
     for (size_t k = 0; k < rule.globs.size(); ++k) {
       const std::string& glob = rule.globs[k];
       if (glob.empty() || text + glob.size() > FBX_SHIM_GLOB_TEXT)

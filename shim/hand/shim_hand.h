@@ -27,13 +27,15 @@ struct ShimSetup {
   std::string path;             // of the segment: made here, readable and writable for everybody
   std::string seen_as;          // its path as the service sees it; "" = the same
   std::vector<uint16_t> calls;  // native numbers that rules of this test can hit
-  bool gate = true;             // the same calls go past the shim to the supervisor
+  std::vector<uint16_t> gated;  // those that go to the supervisor when made past the shim: the
+                                // same, or nothing where no filter is wanted
   bool refuse_io_uring = false;
 };
 
 struct ShimRule {
   fbx_rule rule = {};              // counter: index in counters()
   std::vector<std::string> globs;  // at most FBX_SHIM_GLOBS; all must match
+  bool supervised = false;         // calls that it hits are left to the supervisor
 };
 
 struct ShimReport {

@@ -2,7 +2,7 @@
 //
 // Nanoseconds per write call of one byte: native, and under the shim in each of its states. The
 // program starts itself once per round and state and times a loop there; rounds are interleaved,
-// the median and the quartiles are shown.
+// the median and the quartiles are shown. Then the same for calls that the supervisor denies.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -18,6 +18,7 @@
 #include "bpf/abi/kinds.h"
 #include "bpf/abi/tables.h"
 #include "shim/hand/shim_hand.h"
+#include "tests/bench/bench_supervised.h"
 
 namespace {
 using namespace fbx;
@@ -57,7 +58,7 @@ double measure(State state, bool gate, const std::string& file) {
                           .path = file + ".segment",
                           .seen_as = "",
                           .calls = abi::numbers("write"),
-                          .gate = gate};
+                          .gated = gate ? abi::numbers("write") : std::vector<uint16_t>()};
   unlink(setup.path.c_str());
   auto hand = inject::ShimHand::create(setup);
   if (!hand) return -1;
@@ -92,6 +93,34 @@ double measure(State state, bool gate, const std::string& file) {
   return n > 0 ? std::atof(text) : -1;
 }
 
+void supervised() {
+  struct Row {
+    const char* name;
+    int callers;
+    bool sync;
+    std::vector<double> ns = {};
+  };
+  std::vector<Row> rows = {{"supervised, 1 caller", 1, false},
+                           {"supervised, 1 caller, SYNC_WAKE_UP", 1, true},
+                           {"supervised, 8 callers", 8, false},
+                           {"supervised, 8 callers, SYNC_WAKE_UP", 8, true}};
+  std::vector<double> native;
+  for (int round = 0; round < kRounds; ++round)
+    for (Row& row : rows) {
+      const bench::SupervisedCost cost = bench::supervised_cost(row.callers, row.sync, 2000);
+      row.ns.push_back(cost.supervised_ns);
+      native.push_back(cost.native_ns);
+    }
+  std::sort(native.begin(), native.end());
+  const double one = native[native.size() / 2];
+  std::printf("%-36s %8.1f ns\n", "native, into memory", one);
+  for (Row& row : rows) {
+    std::sort(row.ns.begin(), row.ns.end());
+    std::printf("%-36s %8.1f ns  (%.1f … %.1f)  x %.1f\n", row.name, row.ns[kRounds / 2],
+                row.ns[kRounds / 4], row.ns[kRounds * 3 / 4], row.ns[kRounds / 2] / one);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -118,5 +147,6 @@ int main(int argc, char** argv) {
   for (const Row& row : rows)
     std::printf("%-34s %8.1f ns  (%.1f … %.1f)  x %.2f\n", row.name, row.ns[kRounds / 2],
                 row.ns[kRounds / 4], row.ns[kRounds * 3 / 4], row.ns[kRounds / 2] / native);
+  supervised();
   return 0;
 }

@@ -243,7 +243,9 @@ World::~World() {
 }
 
 std::unique_ptr<Service> World::start(int16_t service, std::function<int(const Line&)> body) {
-  return born(service, seccomp_program(injector->birth_needs(service).supervised), body);
+  auto needs = injector->birth_needs(service);
+  if (!needs) give_up(needs.error().text());
+  return born(service, seccomp_program(needs->supervised), body);
 }
 
 std::unique_ptr<Service> World::start_unfiltered(int16_t service,

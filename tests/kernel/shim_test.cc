@@ -64,7 +64,7 @@ struct Bench {
     setup.library = FBX_SHIM_LIBRARY;
     setup.path = folder + "/segment";
     setup.calls = abi::numbers(keyword);
-    setup.gate = gate;
+    if (gate) setup.gated = setup.calls;
     auto made = ShimHand::create(setup);
     REQUIRE(made);
     hand = std::move(*made);
@@ -258,7 +258,7 @@ TEST_CASE("when the owner is gone every call passes") {
                             .path = b.folder + "/second",
                             .seen_as = "",
                             .calls = abi::numbers("write"),
-                            .gate = false};
+                            .gated = {}};
     auto hand = ShimHand::create(setup);
     if (!hand || !(*hand)->publish(b.rules)) _exit(1);
     raise(SIGKILL);

@@ -42,6 +42,10 @@ constexpr Sabotage kAll[] = {
      }},
     {"seccomp-ignored", "it worked when it was tried, and in the test no more",
      +[]() -> Machine { return wrapped_machine({}, ignores_seccomp); }},
+    {"gate-gone", "the shim's filter lets everything pass", +[]() -> Machine {
+       under_the_seams().gate_gone = true;
+       return run::real_machine();
+     }},
     {"ring-loses-loudly", "every third record is lost, and counted as lost",
      +[]() -> Machine { return wrapped_machine(loses_and_says_so, {}); }},
     {"ring-loses-silently", "every third record is gone between the ring and its reader",

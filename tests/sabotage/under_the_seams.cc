@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -17,6 +18,7 @@
 
 #include "bpf/abi/cut.h"
 #include "bpf/abi/rule.h"
+#include "shim/hand/shim_hand.h"
 
 struct ring_buffer;
 
@@ -66,6 +68,19 @@ BlindIterators::~BlindIterators() { --blind_iterators; }
 }  // namespace fbx::sabotage
 
 using fbx::sabotage::under_the_seams;
+
+// ShimHand::create(const ShimSetup&), whose name the linker knows mangled. The filter is there and
+// its listener is answered; it is made for a call that nobody makes past the shim.
+using Created = fbx::Result<std::unique_ptr<fbx::inject::ShimHand>>;
+Created real_shim_create(const fbx::inject::ShimSetup& setup) __asm__(
+    "__real__ZN3fbx6inject8ShimHand6createERKNS0_9ShimSetupE");
+Created wrapped_shim_create(const fbx::inject::ShimSetup& setup) __asm__(
+    "__wrap__ZN3fbx6inject8ShimHand6createERKNS0_9ShimSetupE");
+Created wrapped_shim_create(const fbx::inject::ShimSetup& setup) {
+  fbx::inject::ShimSetup made = setup;
+  if (under_the_seams().gate_gone) made.gated = {SYS_getppid};
+  return real_shim_create(made);
+}
 
 // `__real_f` is f, and every call of f by fbx's own objects comes to `__wrap_f`: ld(1), --wrap.
 extern "C" {

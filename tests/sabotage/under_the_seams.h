@@ -15,6 +15,7 @@ struct UnderTheSeams {
   bool rules_bind_late = false;  // rule sets and cuts reach the kernel 40 ms after it said so
   bool cuts_stay = false;        // a link that was healed stays cut
   bool cuts_vanish = false;      // no cut reaches the kernel
+  bool gate_gone = false;        // the shim's filter catches none of the calls it is made for
   unsigned steal_every = 0;      // every k-th record that the ring holds when it is read is gone
 };
 

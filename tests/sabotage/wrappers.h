@@ -28,6 +28,9 @@ class ForwardingObserver : public observe::Observer {
   observe::Loss loss() const override { return real_->loss(); }
   int poll_fd() const override { return real_->poll_fd(); }
   std::vector<fbx_decided> take_decisions() override { return real_->take_decisions(); }
+  observe::Thread thread(uint32_t inside, uint64_t at_ns) const override {
+    return real_->thread(inside, at_ns);
+  }
   Status end_test() override { return real_->end_test(); }
 
   // What the real injector was made to work with.
@@ -41,9 +44,10 @@ class ForwardingInjector : public inject::Injector {
  public:
   explicit ForwardingInjector(std::unique_ptr<inject::Injector> real) : real_(std::move(real)) {}
   Status begin_test(const inject::TestInject& test) override { return real_->begin_test(test); }
-  inject::BirthNeeds birth_needs(int16_t service) const override {
+  Result<inject::BirthNeeds> birth_needs(int16_t service) override {
     return real_->birth_needs(service);
   }
+  Status executed(int16_t service, pid_t pid) override { return real_->executed(service, pid); }
   Status adopt_listener(int16_t service, int listener_fd) override {
     return real_->adopt_listener(service, listener_fd);
   }

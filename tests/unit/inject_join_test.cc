@@ -196,4 +196,50 @@ TEST_CASE("a dial that failed before the hook is asked is no escape") {
   }
 }
 
+TEST_CASE("what the shim denied becomes an event, for there is no record of it") {
+  Bench b;
+  b.rule.by_shim = true;
+  b.event(300, 301, 12);  // of a later write, which the shim matched and let pass
+  Decision denied = Bench::decision(200, 201, FBX_ACT_DENY);
+  denied.source = Decision::Source::kShim;
+  denied.kind = FBX_KIND_FILE;
+  denied.path = "/tmp/wal";
+  denied.fd = 5;
+  denied.pid = 70;
+  denied.args[2] = 17;
+  Decision passed = Bench::decision(299, 299, FBX_ACT_NONE);
+  passed.source = Decision::Source::kShim;
+  CHECK(b.run({denied, passed}).empty());
+  REQUIRE(b.store.size() == 2);
+  const observe::Event& event = b.store.at(2);
+  CHECK(event.ret == -EIO);
+  CHECK(event.rule == 0);
+  CHECK(event.begin_ns == 200 * kMs);
+  CHECK(event.end_ns == 201 * kMs);
+  CHECK(event.pid == 70);
+  CHECK(event.fd == 5);
+  CHECK(event.args[2] == 17);
+  CHECK(b.store.string(event.path) == "/tmp/wal");
+  CHECK(b.store.string(event.decision) == "deny(EIO)");
+  CHECK(b.store.string(event.label) == "disk");
+  CHECK(b.run({}).empty());  // it is no record, to which an entry must be found
+  CHECK(b.store.size() == 2);
+}
+
+TEST_CASE("a record that a rule of the shim's would have hit, without its entry, is an escape") {
+  Bench b;
+  b.rule.by_shim = true;
+  b.event(200, 201, 12);
+  CHECK(b.run({}).size() == 1);
+}
+
+// The record says that O_CREAT was given, not that there was no file; the shim knew.
+TEST_CASE("where a record can't tell, the shim is believed") {
+  Bench b("space");
+  b.rule.by_shim = true;
+  observe::Event& opened = b.event(200, 201, 5, SYS_openat, observe::FdKind::kFile);
+  opened.flags |= observe::kCreated;
+  CHECK(b.run({}).empty());
+}
+
 }  // namespace

@@ -96,6 +96,7 @@ TEST_CASE("an outcome crosses a pipe unchanged") {
   all.scenario = "s";
   all.assumption = "a";
   all.matrix = 3;
+  all.escaped = {{1, "write", "write of /x was not seen"}};
   all.hidden = true;
   for (const TestOutcome& outcome : {all, passing("p"), inconclusive(), TestOutcome{}}) {
     const std::string line = to_json(outcome);
