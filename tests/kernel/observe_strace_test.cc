@@ -236,6 +236,10 @@ TEST_CASE("a static program with threads") {
                   program.c_str()});
 }
 
+TEST_CASE("a static Go program") {
+  same_as_strace({"go", {FBX_STRACE_GO, t::scratch_dir()}, FBX_STRACE_GO});
+}
+
 TEST_CASE("make") {
   const std::string dir = t::scratch_dir();
   write_file(dir + "/Makefile",
