@@ -73,6 +73,7 @@ bool undecidable(const abi::Syscall& row, const Event& event, uint64_t family_bi
 Fate fate(const Event& event) {
   if (event.type != observe::EventType::kSyscall) return Fate::kSuccess;
   if (event.state == CallState::kInFlight) return Fate::kInFlight;
+  if ((event.flags & observe::kResultUnknown) != 0) return Fate::kUnknown;
   if (!event.failed()) return Fate::kSuccess;
   const abi::Syscall* row = abi::find_syscall(static_cast<int>(event.nr));
   const bool dials = row != nullptr && (row->families & FBX_F_CONNECT) != 0;

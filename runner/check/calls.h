@@ -21,6 +21,7 @@ enum class Fate : uint8_t {
   kSuccess,   // also a connect that ended in EINPROGRESS: it has begun to dial
   kFailure,   // the service got an errno
   kInFlight,  // begun, not ended
+  kUnknown,   // begun, and nobody sees how it ends (seen by the supervisor alone)
 };
 [[nodiscard]] Fate fate(const observe::Event& event);
 

@@ -15,13 +15,16 @@ using observe::EventStore;
 
 namespace {
 
-enum class Count { kCounted, kListed, kIgnored };
+enum class Count { kCounted, kListed, kIgnored, kOpen };
 
 // Does this call count for the look-back? The table of LANGUAGE section 7.
 Count count(const CompiledFilter& filter, model::LookBack::Kind kind, const Event& event) {
   const bool never = kind == model::LookBack::Kind::kNever;
   const Fate end = fate(event);
   if (end == Fate::kInFlight && !has_effects(event)) return Count::kIgnored;
+  // It has begun, which is enough for a never; whether it succeeded is not known.
+  if (end == Fate::kUnknown)
+    return never && !filter.names_outcome() ? Count::kCounted : Count::kOpen;
   if (!filter.names_outcome() || filter.ok() == true) {
     if (end == Fate::kSuccess) return Count::kCounted;
     if (end == Fate::kInFlight) return never ? Count::kCounted : Count::kIgnored;
@@ -80,9 +83,12 @@ Counted count_all(const CompiledFilter& filter, model::LookBack::Kind kind,
     const Count how = count(filter, kind, store.at(seq));
     if (how == Count::kCounted) out.counted.push_back(seq);
     if (how == Count::kListed) out.listed.push_back(seq);
+    if (how == Count::kOpen) out.unsure.push_back(seq);
   }
   for (const uint64_t seq : matches.unsure)
-    if (count(filter, kind, store.at(seq)) == Count::kCounted) out.unsure.push_back(seq);
+    if (const Count how = count(filter, kind, store.at(seq));
+        how == Count::kCounted || how == Count::kOpen)
+      out.unsure.push_back(seq);
   return out;
 }
 
@@ -104,6 +110,11 @@ std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const 
                     escape->nr == SYS_mmap ? "" : "io_uring=False refuses an io_uring to the service"};
   if (!unsure.empty()) {
     const Event& event = seen.store->at(unsure.front());
+    if (fate(event) == Fate::kUnknown)
+      return Doubtful{"result-unknown",
+                      "the supervisor saw this call begin and not how it ended: " +
+                          event_text(seen, event) + and_more(unsure.size()),
+                      "run it with sudo: then the kernel records results"};
     return Doubtful{"undecided-event",
                     "whether this event matches can't be told: " + event_text(seen, event) +
                         and_more(unsure.size()),

@@ -41,6 +41,7 @@ std::string object_of(const plan::Plan& plan, const EventStore& store, const Eve
 
 std::string result_of(const abi::Syscall* row, const Event& event) {
   if (event.state == observe::CallState::kInFlight) return "… in flight";
+  if ((event.flags & observe::kResultUnknown) != 0) return "→ ?";
   if (event.failed()) return "→ " + errno_text(event);
   const uint32_t traits = row != nullptr ? row->traits : 0;
   const std::string value = std::to_string(event.ret);

@@ -78,6 +78,7 @@ bool CompiledFilter::may_concern(const EventStore& store, const Event& event) co
 }
 
 bool CompiledFilter::test_errno(const Event& event) const {
+  if (fate(event) == Fate::kUnknown) return true;  // it may; counting.cc says that it is open
   return errname_.empty() || (event.failed() && glob_match(errname_, errno_text(event)));
 }
 

@@ -54,6 +54,7 @@ constexpr uint16_t kWasHeld = 1u << 10;      // the supervisor held it (set by t
 constexpr uint16_t kRestarted = 1u << 11;    // interrupted by signals and gone on; one event
 // A sync that succeeded after one of the same file was denied (set by the injector).
 constexpr uint16_t kAfterLostSync = 1u << 12;
+constexpr uint16_t kResultUnknown = 1u << 13;  // let through at end_ns by one who sees no results
 
 // Who is at the other end of a socket.
 constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The seam behind which seeing happens. One implementation loads BPF (bpf_observer.h); the tests
-// wrap it to lose records on purpose.
+// The seam behind which seeing happens. One implementation loads BPF (bpf_observer.h), one listens
+// to the supervisor (log_observer.h); the tests wrap them to lose records on purpose.
 //
 // Life: loaded once per run by the front, attached once to the run's cgroup, inherited by the
 // worker; begin_test() and end_test() around each test.
@@ -19,6 +19,7 @@
 
 #include "base/result.h"
 #include "bpf/abi/event.h"
+#include "runner/observe/call_log.h"
 #include "runner/observe/event.h"
 
 namespace fbx::observe {
@@ -79,6 +80,8 @@ class Observer {
     (void)inside, (void)at_ns;
     return {};
   }
+  // Where the supervisor must tell every call that it sees; nullptr: this observer sees by itself.
+  [[nodiscard]] virtual CallLog* call_log() { return nullptr; }
   // Takes what is left, and makes the services' calls invisible. loss() is then final: the services
   // must be dead, or their last records count as lost. The store stays until the next begin_test().
   virtual Status end_test() = 0;
