@@ -29,6 +29,12 @@ struct Wanted {
   uint32_t flags = 0;  // FBX_KEY_*
 };
 
+inline constexpr Wanted kEverything{
+    .path = true,
+    .peer = true,
+    .flags = FBX_KEY_SYNC | FBX_KEY_NONBLOCK | FBX_KEY_CREATES | FBX_KEY_TRUNCATES | FBX_KEY_GROWS |
+             FBX_KEY_SHARED | FBX_KEY_RMDIR | FBX_KEY_OWNED};
+
 struct CallSeen {
   fbx_key key = {};                // path_mask still 0
   std::vector<std::string> paths;  // every name that path= may mean; first the best known one

@@ -26,13 +26,22 @@ bool has(int map, const void* key) {
 }  // namespace
 
 Result<std::unique_ptr<KernelMaps>> KernelMaps::open(const observe::BpfObject& object) {
-  std::unique_ptr<KernelMaps> maps(new KernelMaps(object));
+  std::unique_ptr<KernelMaps> maps(new KernelMaps(&object));
   void* counters = map_memory(object.map_fd("fbx_counters"), kCountersBytes);
   if (counters == MAP_FAILED) return fail_errno("mapping the rules' counters");
   maps->counters_ = static_cast<fbx_counter*>(counters);
   void* armed = map_memory(object.map_fd("fbx_switch"), sizeof(fbx_switch));
   if (armed == MAP_FAILED) return fail_errno("mapping the hands' switch");
   maps->switch_ = static_cast<fbx_switch*>(armed);
+  return maps;
+}
+
+Result<std::unique_ptr<KernelMaps>> KernelMaps::counters_alone() {
+  std::unique_ptr<KernelMaps> maps(new KernelMaps(nullptr));
+  void* counters =
+      mmap(nullptr, kCountersBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (counters == MAP_FAILED) return fail_errno("memory for the rules' counters");
+  maps->counters_ = static_cast<fbx_counter*>(counters);
   return maps;
 }
 
@@ -47,7 +56,7 @@ void KernelMaps::add_to_switch(uint64_t fbx_switch::* which, int64_t by) {
 
 // The switch goes on before the first entry and off after the last.
 Status KernelMaps::set_rules(uint64_t cgroup, const fbx_ruleset* set) {
-  const int map = object_.map_fd("fbx_rulesets");
+  const int map = object_->map_fd("fbx_rulesets");
   const bool present = has(map, &cgroup);
   if (!set) {
     if (!present) return {};
@@ -63,8 +72,8 @@ Status KernelMaps::set_rules(uint64_t cgroup, const fbx_ruleset* set) {
 }
 
 Status KernelMaps::set_cut(const fbx_pair& pair, uint32_t flags) {
-  const int map = object_.map_fd("fbx_cuts");
-  const int count_map = object_.map_fd("fbx_cut_counts");
+  const int map = object_->map_fd("fbx_cuts");
+  const int count_map = object_->map_fd("fbx_cut_counts");
   const bool present = has(map, &pair);
   if (flags == 0) {
     if (!present) return {};
@@ -85,12 +94,12 @@ Status KernelMaps::set_cut(const fbx_pair& pair, uint32_t flags) {
 
 fbx_cut_count KernelMaps::counts(const fbx_pair& pair) const {
   fbx_cut_count counts{};
-  bpf_map_lookup_elem(object_.map_fd("fbx_cut_counts"), &pair, &counts);
+  bpf_map_lookup_elem(object_->map_fd("fbx_cut_counts"), &pair, &counts);
   return counts;
 }
 
 void KernelMaps::forget(const fbx_pair& pair) {
-  bpf_map_delete_elem(object_.map_fd("fbx_cut_counts"), &pair);
+  bpf_map_delete_elem(object_->map_fd("fbx_cut_counts"), &pair);
 }
 
 }  // namespace fbx::inject

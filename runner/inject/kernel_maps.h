@@ -21,6 +21,8 @@ class KernelMaps {
  public:
   // `object` is loaded and must outlive this.
   static Result<std::unique_ptr<KernelMaps>> open(const observe::BpfObject& object);
+  // The counters alone, for hands outside the kernel; nothing else may be asked of it.
+  static Result<std::unique_ptr<KernelMaps>> counters_alone();
   ~KernelMaps();
   KernelMaps(const KernelMaps&) = delete;
   KernelMaps& operator=(const KernelMaps&) = delete;
@@ -38,10 +40,10 @@ class KernelMaps {
   void forget(const fbx_pair& pair);
 
  private:
-  explicit KernelMaps(const observe::BpfObject& object) : object_(object) {}
+  explicit KernelMaps(const observe::BpfObject* object) : object_(object) {}
   void add_to_switch(uint64_t fbx_switch::* which, int64_t by);
 
-  const observe::BpfObject& object_;
+  const observe::BpfObject* object_;
   fbx_counter* counters_ = nullptr;
   fbx_switch* switch_ = nullptr;
 };

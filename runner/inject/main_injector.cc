@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
+#include "runner/inject/diag_sockets.h"
 #include "runner/inject/hooks.h"
 
 namespace fbx::inject {
@@ -48,7 +49,7 @@ Result<std::unique_ptr<MainInjector>> MainInjector::create(const InjectorParts& 
   if (parts.worker >= FBX_COUNTERS / FBX_COUNTERS_PER_WORKER)
     return fail("more workers than the rules' counters are made for");
   std::unique_ptr<MainInjector> injector(new MainInjector(parts));
-  auto maps = KernelMaps::open(*parts.object);
+  auto maps = parts.object ? KernelMaps::open(*parts.object) : KernelMaps::counters_alone();
   if (!maps) return std::unexpected(std::move(maps).error());
   injector->maps_ = std::move(*maps);
   return injector;
@@ -68,16 +69,22 @@ Status MainInjector::begin_test(const TestInject& test) {
     leaves_[service.index] = service.cgroup_id;
     by_cgroup[service.cgroup_id] = service.index;
   }
-  sockets_ = std::make_unique<BpfSocketList>(*parts_.object);
+  if (parts_.object) {
+    sockets_ = std::make_unique<BpfSocketList>(*parts_.object);
+  } else {
+    sockets_ = std::make_unique<DiagSocketList>();
+  }
   peers_ = std::make_unique<PeerFinder>(std::move(by_cgroup), *sockets_);
   for (const plan::Service& service : test.plan->services)
     for (size_t i = 0; i < service.interfaces.size(); ++i)
       if (service.interfaces[i].protocol == plan::Protocol::kUnix)
         peers_->unix_doors[service.interfaces[i].path] = FBX_DOOR_UNIX + static_cast<uint32_t>(i);
-  partitions_ = std::make_unique<Partitions>(*maps_, *sockets_, leaves_);
-  partitions_->unix_dials = parts_.capabilities.unix_dials.works;
-  unix_names_ = std::make_unique<UnixNames>(*parts_.object, parts_.worker, *peers_);
-  join_ = std::make_unique<DecisionJoin>(*test.store);
+  if (parts_.object) {
+    partitions_ = std::make_unique<Partitions>(*maps_, *sockets_, leaves_);
+    partitions_->unix_dials = parts_.capabilities.unix_dials.works;
+    unix_names_ = std::make_unique<UnixNames>(*parts_.object, parts_.worker, *peers_);
+    join_ = std::make_unique<DecisionJoin>(*test.store);
+  }
   lost_syncs_ = std::make_unique<LostSyncs>(*test.store);
   if (std::ranges::any_of(assignment_.services, &ServiceHands::shim)) {
     auto library = find_shim_library();
@@ -85,6 +92,7 @@ Status MainInjector::begin_test(const TestInject& test) {
     shim_ = std::make_unique<ShimSide>(ShimPlace{.library = *library, .root = test.root});
   }
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
+  if (parts_.observer) supervisor_->tell(parts_.observer->call_log());
   return supervisor_->start();
 }
 
@@ -183,7 +191,7 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     rules_.push_back(std::move(fresh[i]));
     log_.rules.push_back(std::move(entries[i]));
   }
-  Status s = unix_names_->refresh();
+  Status s = refresh_names();
   for (int16_t service : services)
     if (s) s = publish(service);
   const uint64_t now = now_ns();
@@ -209,7 +217,8 @@ Status MainInjector::install(const model::InstallPartition& cut) {
   entry.optional = cut.optional;
   entry.scope = cut.scope;
   entry.hand = Hand::kCgroup;
-  if (Status s = unix_names_->refresh(); !s) return s;
+  if (!partitions_) return fail(cut.display + ": without root, partitions are not built yet");
+  if (Status s = refresh_names(); !s) return s;
   if (Status s = partitions_->cut(index, cut); !s) return s;
   entry.installed_ns = now_ns();
   log_.rules.push_back(std::move(entry));
@@ -251,6 +260,7 @@ Status MainInjector::publish(int16_t service) {
       continue;
     }
     if (set) kernel_sets_[{service, set->abi.generation}] = set->rules_of(~0u);
+    if (!parts_.object) continue;
     if (Status s = maps_->set_rules(leaves_.at(service), set ? &set->abi : nullptr); !s) return s;
   }
   return {};
@@ -509,11 +519,24 @@ void MainInjector::check_unix_dials() {
       if (entry.kind != RuleEntry::Kind::kPartition || event.begin_ns <= entry.installed_ns)
         continue;
       if (entry.lifted_ns && event.end_ns >= entry.lifted_ns) continue;
-      if (partitions_->cuts(i, event.service, event.peer))
+      if (partitions_ && partitions_->cuts(i, event.service, event.peer))
         add_escape(i, test_.plan->services[static_cast<size_t>(event.service)].name +
                           ": connect to " + std::string(store.string(event.peer_text)) +
                           " was not seen by the hand that cuts the link");
     }
+  }
+}
+
+Status MainInjector::refresh_names() { return unix_names_ ? unix_names_->refresh() : Status{}; }
+
+// Where the supervisor made the events, it knew its decisions, but not what the rules are called.
+void MainInjector::name_labels() {
+  observe::EventStore& store = *test_.store;
+  for (; named_to_ < store.size(); ++named_to_) {
+    observe::Event& event = store.at(named_to_ + 1);
+    if (event.state == observe::CallState::kInFlight) return;  // still held
+    if (event.rule < 0 || static_cast<size_t>(event.rule) >= log_.rules.size()) continue;
+    event.label = store.intern(log_.rules[static_cast<size_t>(event.rule)].label);
   }
 }
 
@@ -522,7 +545,7 @@ Status MainInjector::collect() { return collect(now_ns()); }
 Status MainInjector::conclude() { return collect(DecisionJoin::kAllSettled); }
 
 Status MainInjector::collect(uint64_t settled) {
-  if (!join_) return {};
+  if (!supervisor_) return {};
   // Held calls first: one that is let go in between shows in both, one taken last might in neither.
   std::vector<Decision> held = supervisor_->held();
   std::vector<Decision> decisions = supervisor_->take_decisions();
@@ -530,10 +553,14 @@ Status MainInjector::collect(uint64_t settled) {
   const Status shim = collect_shim(decisions, held);
   collect_kernel_decisions(decisions);
   for (const Decision& decision : decisions) note(decision);
-  join_->add(std::move(decisions), std::move(passed));
-  for (const Escape& escape : join_->run(join_rules(), held, settled))
-    add_escape(escape.rule, escape.text);
-  for (const Named& named : join_->take_named()) log_.rules[named.rule].by[named.path]++;
+  if (join_) {
+    join_->add(std::move(decisions), std::move(passed));
+    for (const Escape& escape : join_->run(join_rules(), held, settled))
+      add_escape(escape.rule, escape.text);
+    for (const Named& named : join_->take_named()) log_.rules[named.rule].by[named.path]++;
+  } else {
+    name_labels();
+  }
   lost_syncs_->mark();
   log_.after_lost_sync = lost_syncs_->counts();
   check_crossings();
@@ -542,7 +569,7 @@ Status MainInjector::collect(uint64_t settled) {
   note_bypasses();
   check_unix_dials();
   if (!shim) return shim;
-  if (Status s = unix_names_->refresh(); !s) return s;
+  if (Status s = refresh_names(); !s) return s;
   const std::vector<std::string> troubles = supervisor_->troubles();
   if (!troubles.empty()) return fail(troubles.front());
   return {};
@@ -551,8 +578,9 @@ Status MainInjector::collect(uint64_t settled) {
 Status MainInjector::end_test() {
   if (!supervisor_) return {};
   Status s = {};
-  for (const auto& [service, cgroup] : leaves_)
-    if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
+  if (parts_.object)
+    for (const auto& [service, cgroup] : leaves_)
+      if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
   supervisor_->stop();
   supervisor_.reset();
   wire_.reset();
@@ -573,6 +601,7 @@ Status MainInjector::end_test() {
   kernel_sets_.clear();
   next_counter_ = 0;
   next_dial_seq_ = 1;
+  named_to_ = 0;
   assignment_ = {};
   return s;
 }

@@ -31,7 +31,9 @@
 namespace fbx::inject {
 
 struct InjectorParts {
-  const observe::BpfObject* object = nullptr;  // loaded and attached; outlives the injector
+  // Loaded and attached; outlives the injector. nullptr: no hand in the kernel, no records; the
+  // supervisor is all there is and tells the observer's call_log() what it sees.
+  const observe::BpfObject* object = nullptr;
   uint32_t worker = 0;                         // below FBX_COUNTERS / FBX_COUNTERS_PER_WORKER
   observe::Observer* observer = nullptr;       // gives the kernel hands' decisions
   Capabilities capabilities;
@@ -82,6 +84,8 @@ class MainInjector : public Injector {
   void count_rules();
   void add_escape(uint32_t rule, const std::string& text);
   void note_bypasses();
+  Status refresh_names();
+  void name_labels();
   void check_unix_dials();
   [[nodiscard]] std::vector<JoinRule> join_rules() const;
   [[nodiscard]] std::string peer_name(const Decision& decision) const;
@@ -112,6 +116,7 @@ class MainInjector : public Injector {
   std::map<std::pair<int16_t, uint32_t>, std::vector<uint32_t>> kernel_sets_;
   uint32_t next_counter_ = 0;
   uint64_t next_dial_seq_ = 1;
+  uint64_t named_to_ = 0;
 };
 
 }  // namespace fbx::inject

@@ -234,17 +234,21 @@ void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet>
                               std::unique_lock<std::mutex>& lock) {
   const auto nr = static_cast<size_t>(call.notif->data.nr);
   for (;;) {
-    if (!set || !set->hits[nr]) return pass(call, set != nullptr);
+    const bool decides = set && set->hits[nr];
+    if (!decides && !told_) return pass(call, set != nullptr);
     lock.unlock();
     const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
     const CallSeen seen = read_call(call.notif->data, static_cast<pid_t>(call.notif->pid), *row,
-                                    set->wanted[nr], peers_, tasks_);
+                                    told_ ? kEverything : set->wanted[nr], peers_, tasks_);
     uint64_t id = call.notif->id;
     const bool valid = retry(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
     lock.lock();
     if (!valid) return;  // the caller was killed meanwhile; its call never happened
     const auto& now = services_[call.service].set;
-    if (now == set) return finish(call, *set, seen);
+    if (now == set) {
+      if (told_) tell_begun(call, seen);
+      return decides ? finish(call, *set, seen) : pass(call, set != nullptr);
+    }
     set = now;
   }
 }
@@ -346,6 +350,8 @@ bool Supervisor::note_bypass(const Call& call, ServiceState& state) {
   const bool uring = !foreign && data.nr == SYS_io_uring_setup;
   const bool submit = !foreign && data.nr == SYS_io_submit;
   if (!foreign && !uring && !submit) return false;
+  if (told_ && foreign) told_->unread();
+  if (told_ && !foreign) tell_begun(call, {});
   if (uring && state.bypass.how.empty()) state.bypass = {"io_uring", call.entered_ns};
   if (!state.set || uring) {
     pass(call, state.set != nullptr);
@@ -382,6 +388,7 @@ void Supervisor::pass(const Call& call, bool rules_active) {
   response->id = call.notif->id;
   response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   passed.answered_ns = now_ns();
+  if (told_) tell_answered(*call.notif, passed.answered_ns);
   retry(call.listener, SECCOMP_IOCTL_NOTIF_SEND, response);
   if (rules_active)
     passed_.push_back(passed);
@@ -424,6 +431,7 @@ void Supervisor::answer(int listener, uint64_t id, Decision decision) {
   else
     response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   decision.answered_ns = now_ns();
+  if (told_) tell_answered(decision);
   if (retry(listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0) decision.gone = true;
   decision.id = next_id_++;
   log_.push_back(std::move(decision));

@@ -33,6 +33,7 @@
 #include "runner/inject/peer_finder.h"
 #include "runner/inject/task_view.h"
 #include "runner/inject/wire.h"
+#include "runner/observe/call_log.h"
 #include "runner/sandbox/fd.h"
 
 struct seccomp_notif;
@@ -51,6 +52,9 @@ class Supervisor {
   // Closes all listeners: services that still live get ENOSYS for supervised calls. Kill them
   // first.
   void stop();
+
+  // From start() on, every supervised call is told there before it is answered. nullptr: none is.
+  void tell(observe::CallLog* log) { told_ = log; }
 
   // Takes the descriptor.
   Status adopt(int16_t service, int listener);
@@ -110,6 +114,9 @@ class Supervisor {
                     std::unique_lock<std::mutex>& lock);
   void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
   bool note_bypass(const Call& call, ServiceState& state);
+  void tell_begun(const Call& call, const CallSeen& seen);
+  void tell_answered(const seccomp_notif& call, uint64_t at_ns);
+  void tell_answered(const Decision& decision);
   [[nodiscard]] uint32_t stuck_mask(const ActiveSet& set, const std::string& file) const;
   Status put_on_wire(const Call& call, const abi::Syscall& row, const Decision& decision);
   std::string read_path(const Call& call, const abi::Syscall& row);
@@ -122,6 +129,7 @@ class Supervisor {
 
   fbx_counter* counters_;
   const PeerFinder& peers_;
+  observe::CallLog* told_ = nullptr;
   mutable std::mutex mutex_;
   std::thread thread_;
   sandbox::Fd epoll_, stop_event_, timer_;

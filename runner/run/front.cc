@@ -21,6 +21,7 @@
 #include "runner/run/hand_memory.h"
 #include "runner/run/kept_files.h"
 #include "runner/run/worker.h"
+#include "runner/sandbox/user_namespace.h"
 #include "runner/service/binary.h"
 #include "runner/service/service_set.h"
 
@@ -110,25 +111,31 @@ bool Front::check_binaries() {
 }
 
 sandbox::Attempt<void> Front::prepare() {
-  if (::geteuid() != 0) {
-    return sandbox::refuse("needs-root",
-                           "fbx run needs root: loading BPF programs, namespaces and cgroups need "
-                           "CAP_BPF, CAP_SYS_ADMIN and CAP_NET_ADMIN, which this user does not have",
-                           "run it with sudo; fbx check and fbx compile work without");
-  }
   if (options_.keep) {
     auto kept = KeptFiles::create();
     if (!kept) return std::unexpected(sandbox::Trouble(kept.error()));
     kept_ = std::move(*kept);
   }
-  auto crew = sandbox::Crew::create();
+  const inject::Ground ground = machine_.survey();
+  if (ground == inject::Ground::kRoot) {
+    auto crew = sandbox::Crew::create();
+    if (!crew) return std::unexpected(crew.error());
+    crew_ = std::move(*crew);
+    inject::Hooks hooks;
+    for (const PlanRun& run : plans_) {
+      for (const size_t test : with_baselines(run)) hooks |= inject::hooks_for(run.plan, test);
+    }
+    return machine_.open(&crew_->group(), hooks);
+  }
+  const bool own = ground == inject::Ground::kUserNamespace;
+  if (own)
+    if (Status entered = sandbox::enter_user_namespace(); !entered)
+      return sandbox::trouble(std::unexpected(entered.error()));
+  auto crew = sandbox::Crew::create_unprivileged(own ? sandbox::Place::kUserNamespace
+                                                     : sandbox::Place::kHost);
   if (!crew) return std::unexpected(crew.error());
   crew_ = std::move(*crew);
-  inject::Hooks hooks;
-  for (const PlanRun& run : plans_) {
-    for (const size_t test : with_baselines(run)) hooks |= inject::hooks_for(run.plan, test);
-  }
-  return machine_.open(crew_->group(), hooks);
+  return machine_.open(nullptr, {});
 }
 
 int Front::run() {

@@ -21,9 +21,11 @@ namespace fbx::run {
 class Machine {
  public:
   virtual ~Machine() = default;
+  // Where tests can run; before anything is made. As an ordinary user it tries namespaces.
+  virtual inject::Ground survey() = 0;
   // Loads what seeing needs, and breaking by `hooks`, and attaches it to the run's cgroup, for the
-  // whole run. Refusals: needs-root, no-bpf.
-  virtual sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+  // whole run; nullptr: there is none, and nothing is loaded. Refusals: needs-root, no-bpf.
+  virtual sandbox::Attempt<void> open(const sandbox::RunGroup* group,
                                       const inject::Hooks& hooks) = 0;
   // What the hands can do here; after open().
   [[nodiscard]] virtual const inject::Capabilities& capabilities() const = 0;

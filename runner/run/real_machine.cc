@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <unistd.h>
+
 #include "runner/inject/main_injector.h"
 #include "runner/inject/probe.h"
 #include "runner/observe/bpf_object.h"
 #include "runner/observe/bpf_observer.h"
+#include "runner/observe/log_observer.h"
 #include "runner/run/machine.h"
 
 namespace fbx::run {
@@ -13,8 +16,20 @@ class RealMachine : public Machine {
  public:
   explicit RealMachine(const inject::Wishes& wishes) : wishes_(wishes) {}
 
-  sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+  inject::Ground survey() override {
+    // What root can't do is said by what fails; looking first would cost every run a namespace.
+    if (::geteuid() != 0) inject::probe_ground(capabilities_);
+    return capabilities_.ground;
+  }
+
+  sandbox::Attempt<void> open(const sandbox::RunGroup* group,
                               const inject::Hooks& hooks) override {
+    if (!group) {
+      inject::probe_unloaded({"needs-root", "BPF programs need CAP_BPF and CAP_PERFMON here",
+                              "run it with sudo"},
+                             capabilities_);
+      return {};
+    }
     auto object = observe::BpfObject::open();
     if (!object) return std::unexpected(sandbox::Trouble(object.error()));
     object_ = std::move(*object);
@@ -23,7 +38,7 @@ class RealMachine : public Machine {
     if (auto loaded = object_->load(); !loaded) {
       return std::unexpected(sandbox::Trouble(loaded.error()));
     }
-    if (auto attached = object_->attach(group.fd()); !attached) {
+    if (auto attached = object_->attach(group->fd()); !attached) {
       return std::unexpected(sandbox::Trouble(attached.error()));
     }
     inject::probe_loaded(*object_, capabilities_);
@@ -34,6 +49,7 @@ class RealMachine : public Machine {
 
   Result<std::unique_ptr<observe::Observer>> make_observer(
       const sandbox::WorkerContext& worker) override {
+    if (!object_) return std::unique_ptr<observe::Observer>(new observe::LogObserver);
     auto made = observe::BpfObserver::create(*object_, static_cast<uint32_t>(worker.index));
     if (!made) return std::unexpected(made.error());
     return std::unique_ptr<observe::Observer>(std::move(*made));

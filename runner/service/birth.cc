@@ -187,16 +187,12 @@ std::vector<char*> pointers(const std::vector<std::string>& strings) {
 // thread can make no thread (kernel/fork.c), so it is as short as can be.
 class ChildrenThere {
  public:
-  explicit ChildrenThere(const sandbox::Sandbox& place) {
-    if (place.place() == sandbox::Place::kHost) {
-      there_ = true;
-      return;
-    }
-    home_ = Fd(::open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC));
+  explicit ChildrenThere(const sandbox::Sandbox& place)
+      : home_(::open("/proc/thread-self/ns/pid", O_RDONLY | O_CLOEXEC)) {
     there_ = home_ && ::setns(place.pid_fd(), CLONE_NEWPID) == 0;
   }
   ~ChildrenThere() {
-    if (home_ && there_ && ::setns(home_.get(), CLONE_NEWPID) != 0) std::abort();
+    if (there_ && ::setns(home_.get(), CLONE_NEWPID) != 0) std::abort();
   }
   ChildrenThere(const ChildrenThere&) = delete;
   ChildrenThere& operator=(const ChildrenThere&) = delete;
@@ -207,28 +203,76 @@ class ChildrenThere {
   bool there_ = false;
 };
 
-Result<pid_t> clone_child(const Orders& orders, int* pidfd) {
-  clone_args args{};
-  args.flags = CLONE_PIDFD;
-  args.exit_signal = SIGCHLD;
-  if (!orders.request->descent) {
-    args.flags |= CLONE_INTO_CGROUP;
-    args.cgroup = static_cast<uint64_t>(orders.request->cgroup_fd);
+// What is cloned, and what came of it.
+struct Cloning {
+  const Orders* orders;
+  clone_args args;
+  pid_t pid = -1;
+  int errnum = 0;
+};
+
+void clone_now(Cloning& cloning) {
+  cloning.pid = static_cast<pid_t>(::syscall(SYS_clone3, &cloning.args, sizeof cloning.args));
+  if (cloning.pid == 0 && cloning.orders->request->descent) be_nanny(*cloning.orders);
+  if (cloning.pid == 0) be_child(*cloning.orders);
+  cloning.errnum = errno;
+}
+
+int clone_from_there(void* argument) {
+  auto& cloning = *static_cast<Cloning*>(argument);
+  cloning.args.flags |= CLONE_PARENT;
+  cloning.args.exit_signal = 0;  // it is this process's
+  if (::setns(cloning.orders->request->sandbox->pid_fd(), CLONE_NEWPID) == 0) {
+    clone_now(cloning);
+  } else {
+    cloning.errnum = errno;
   }
-  args.pidfd = reinterpret_cast<uint64_t>(pidfd);
-  const ChildrenThere children(*orders.request->sandbox);
-  if (!children.there()) return fail_errno("entering the test's PID namespace");
+  ::_exit(0);
+}
+
+// An ordinary user's thread that has once entered a PID namespace for its children can't go back:
+// another process, on this one's memory and descriptors, enters it, clones and ends. What it clones
+// is this thread's child.
+void clone_by_another(Cloning& cloning) {
+  constexpr size_t kStack = 64 * 1024;
+  alignas(16) static thread_local char stack[kStack];
+  const pid_t helper = ::clone(clone_from_there, stack + kStack,
+                               CLONE_VM | CLONE_VFORK | CLONE_FILES | SIGCHLD, &cloning);
+  if (helper < 0) cloning.errnum = errno;
+  if (helper >= 0) (void)sandbox::reap(helper);
+}
+
+void clone_in_namespace(Cloning& cloning) {
+  const sandbox::Sandbox& place = *cloning.orders->request->sandbox;
+  switch (place.place()) {
+    case sandbox::Place::kRoot: {
+      const ChildrenThere children(place);
+      if (children.there()) return clone_now(cloning);
+      cloning.errnum = errno;
+      return;
+    }
+    case sandbox::Place::kUserNamespace: return clone_by_another(cloning);
+    case sandbox::Place::kHost: return clone_now(cloning);
+  }
+}
+
+Result<pid_t> clone_child(const Orders& orders, int* pidfd) {
+  Cloning cloning{.orders = &orders, .args = {}};
+  cloning.args.flags = CLONE_PIDFD;
+  cloning.args.exit_signal = SIGCHLD;
+  cloning.args.pidfd = reinterpret_cast<uint64_t>(pidfd);
+  if (!orders.request->descent) {
+    cloning.args.flags |= CLONE_INTO_CGROUP;
+    cloning.args.cgroup = static_cast<uint64_t>(orders.request->cgroup_fd);
+  }
   // No handler of ours may run in the child.
   sigset_t all, old;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &old);
-  const auto pid = static_cast<pid_t>(::syscall(SYS_clone3, &args, sizeof args));
-  if (pid == 0 && orders.request->descent) be_nanny(orders);
-  if (pid == 0) be_child(orders);
-  const int errnum = errno;
+  clone_in_namespace(cloning);
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
-  if (pid < 0) return fail_errno("clone3", errnum);
-  return pid;
+  if (cloning.pid < 0) return fail_errno("clone3", cloning.errnum);
+  return cloning.pid;
 }
 
 bool is_readable(int fd) {

@@ -10,7 +10,8 @@ class WrappedMachine : public run::Machine {
   WrappedMachine(WrapObserver observer, WrapInjector injector)
       : wrap_observer_(std::move(observer)), wrap_injector_(std::move(injector)) {}
 
-  sandbox::Attempt<void> open(const sandbox::RunGroup& group,
+  inject::Ground survey() override { return real_->survey(); }
+  sandbox::Attempt<void> open(const sandbox::RunGroup* group,
                               const inject::Hooks& hooks) override {
     return real_->open(group, hooks);
   }
