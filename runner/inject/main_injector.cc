@@ -93,6 +93,7 @@ Status MainInjector::begin_test(const TestInject& test) {
   }
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
   if (parts_.observer) supervisor_->tell(parts_.observer->call_log());
+  if (!parts_.object) own_cuts_ = std::make_unique<OwnCuts>(*supervisor_, *peers_);
   return supervisor_->start();
 }
 
@@ -205,7 +206,7 @@ Status MainInjector::install(const model::InstallFaults& faults) {
 }
 
 Status MainInjector::install(const model::InstallPartition& cut) {
-  if (!can_cut(*parts_.object, cut.mode == model::InstallPartition::Mode::kRefuse))
+  if (!own_cuts_ && !can_cut(*parts_.object, cut.mode == model::InstallPartition::Mode::kRefuse))
     return fail(cut.display + ": the run was started without the programs that this partition "
                               "needs, because the plan does not name it among the test's needs");
   const auto index = static_cast<uint32_t>(log_.rules.size());
@@ -216,10 +217,10 @@ Status MainInjector::install(const model::InstallPartition& cut) {
   entry.label = cut.label;
   entry.optional = cut.optional;
   entry.scope = cut.scope;
-  entry.hand = Hand::kCgroup;
-  if (!partitions_) return fail(cut.display + ": without root, partitions are not built yet");
+  entry.hand = own_cuts_ ? Hand::kSeccomp : Hand::kCgroup;
   if (Status s = refresh_names(); !s) return s;
-  if (Status s = partitions_->cut(index, cut); !s) return s;
+  if (Status s = own_cuts_ ? own_cuts_->cut(index, cut) : partitions_->cut(index, cut); !s)
+    return s;
   entry.installed_ns = now_ns();
   log_.rules.push_back(std::move(entry));
   rules_.emplace_back();
@@ -318,7 +319,7 @@ Status MainInjector::lift(model::ScopeId scope) {
       continue;
     }
     entry.lifted_ns = now_ns();
-    if (Status healed = partitions_->heal(i); !healed) s = std::move(healed);
+    if (Status healed = own_cuts_ ? own_cuts_->heal(i) : partitions_->heal(i); !healed) s = std::move(healed);
     healed_ns_[i] = now_ns();
   }
   if (Status lifted = lift_rules(rules); !lifted) s = std::move(lifted);
@@ -378,6 +379,8 @@ void MainInjector::note(const Decision& d) {
   }
   if (!d.escape.empty())
     for (uint32_t rule : d.matched) add_escape(rule, d.escape);
+  if (d.action == FBX_DECIDED_CUT && own_cuts_)
+    own_cuts_->note_dial(d.service, d.peer_service, d.entered_ns);
   if (d.action == FBX_DECIDED_CUT) check_cut(d);
 }
 
@@ -448,7 +451,8 @@ void MainInjector::count_rules() {
   for (uint32_t i = 0; i < log_.rules.size(); ++i) {
     RuleEntry& entry = log_.rules[i];
     if (entry.kind == RuleEntry::Kind::kPartition) {
-      const Partitions::Report report = partitions_->report(i, names);
+      const Partitions::Report report =
+          own_cuts_ ? own_cuts_->report(i, names) : partitions_->report(i, names);
       entry.fired = entry.matched = report.dials + report.resets + report.packets;
       entry.by = report.by;
       for (const std::string& escape : report.escapes) add_escape(i, escape);
@@ -519,7 +523,8 @@ void MainInjector::check_unix_dials() {
       if (entry.kind != RuleEntry::Kind::kPartition || event.begin_ns <= entry.installed_ns)
         continue;
       if (entry.lifted_ns && event.end_ns >= entry.lifted_ns) continue;
-      if (partitions_ && partitions_->cuts(i, event.service, event.peer))
+      if (own_cuts_ ? own_cuts_->cuts(i, event.service, event.peer)
+                    : partitions_->cuts(i, event.service, event.peer))
         add_escape(i, test_.plan->services[static_cast<size_t>(event.service)].name +
                           ": connect to " + std::string(store.string(event.peer_text)) +
                           " was not seen by the hand that cuts the link");
@@ -561,6 +566,8 @@ Status MainInjector::collect(uint64_t settled) {
   } else {
     name_labels();
   }
+  if (own_cuts_)
+    if (Status s = own_cuts_->look_for_survivors(); !s) return s;
   lost_syncs_->mark();
   log_.after_lost_sync = lost_syncs_->counts();
   check_crossings();
@@ -582,6 +589,7 @@ Status MainInjector::end_test() {
     for (const auto& [service, cgroup] : leaves_)
       if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
   supervisor_->stop();
+  own_cuts_.reset();
   supervisor_.reset();
   wire_.reset();
   shim_.reset();

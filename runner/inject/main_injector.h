@@ -20,6 +20,7 @@
 #include "runner/inject/injector.h"
 #include "runner/inject/kernel_maps.h"
 #include "runner/inject/lost_syncs.h"
+#include "runner/inject/own_cuts.h"
 #include "runner/inject/partitions.h"
 #include "runner/inject/peer_finder.h"
 #include "runner/inject/shim_side.h"
@@ -103,6 +104,7 @@ class MainInjector : public Injector {
   std::unique_ptr<Supervisor> supervisor_;
   std::unique_ptr<ShimSide> shim_;
   std::unique_ptr<Partitions> partitions_;
+  std::unique_ptr<OwnCuts> own_cuts_;  // instead, where no hook of the kernel cuts
   std::unique_ptr<DecisionJoin> join_;
   std::unique_ptr<LostSyncs> lost_syncs_;
   RuleLog log_;

@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "bpf/abi/decide.h"
+#include "bpf/abi/event.h"
 #include "runner/inject/task_view.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -135,7 +136,7 @@ void Supervisor::wake(const std::vector<uint32_t>& rules) {
     HeldCall call = std::move(it->second);
     it = held_.erase(it);
     call.decision.cut_short = true;
-    answer(call.listener, call.id, std::move(call.decision));
+    let_go(std::move(call));
   }
   arm_timer();
 }
@@ -221,8 +222,9 @@ void Supervisor::serve(int fd) {
   handle(call);
 }
 
-void Supervisor::handle(const Call& call) {
+void Supervisor::handle(Call& call) {
   std::unique_lock lock(mutex_);
+  loose_.erase(call.notif->pid);
   ServiceState& state = services_[call.service];
   if (note_bypass(call, state)) return;
   handle_under(call, state.set, lock);
@@ -230,16 +232,22 @@ void Supervisor::handle(const Call& call) {
 
 // Reading about the call takes microseconds, so the lock is not held meanwhile; if an install or a
 // lift came in between, the call is judged by what holds now.
-void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet> set,
+void Supervisor::handle_under(Call& call, std::shared_ptr<const ActiveSet> set,
                               std::unique_lock<std::mutex>& lock) {
   const auto nr = static_cast<size_t>(call.notif->data.nr);
+  const bool dials = refuses_ && may_dial(call.notif->data.nr);
   for (;;) {
     const bool decides = set && set->hits[nr];
-    if (!decides && !told_) return pass(call, set != nullptr);
+    if (!decides && !told_ && !dials) return pass(call, set != nullptr);
     lock.unlock();
     const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
     const CallSeen seen = read_call(call.notif->data, static_cast<pid_t>(call.notif->pid), *row,
-                                    told_ ? kEverything : set->wanted[nr], peers_, tasks_);
+                                    told_ || !decides ? kEverything : set->wanted[nr], peers_,
+                                    tasks_);
+    bool unread = false;
+    if (dials)
+      call.dialled = dialled_by(call.notif->data, static_cast<pid_t>(call.notif->pid),
+                                seen.key.kind, peers_, &unread);
     uint64_t id = call.notif->id;
     const bool valid = retry(call.listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &id) == 0;
     lock.lock();
@@ -247,6 +255,8 @@ void Supervisor::handle_under(const Call& call, std::shared_ptr<const ActiveSet>
     const auto& now = services_[call.service].set;
     if (now == set) {
       if (told_) tell_begun(call, seen);
+      if (told_ && unread) told_->unread();
+      if (dials && refuse_if_cut(call)) return;
       return decides ? finish(call, *set, seen) : pass(call, set != nullptr);
     }
     set = now;
@@ -380,6 +390,58 @@ bool Supervisor::note_bypass(const Call& call, ServiceState& state) {
   return true;
 }
 
+void Supervisor::refuse(std::set<std::pair<int16_t, int16_t>> links) {
+  const std::lock_guard lock(mutex_);
+  refused_ = std::move(links);
+  refuses_ = true;
+}
+
+std::vector<LooseDial> Supervisor::loose_dials() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<LooseDial> out;
+  for (const auto& [tid, dial] : loose_) out.push_back(dial);
+  return out;
+}
+
+const Dialled* Supervisor::cut_among(int16_t service, const std::vector<Dialled>& dialled) const {
+  for (const Dialled& one : dialled)
+    if (refused_.contains({service, one.service})) return &one;
+  return nullptr;
+}
+
+// Before rules are asked: what can't be reached is not delayed, nor failed with another errno.
+bool Supervisor::refuse_if_cut(const Call& call) {
+  const Dialled* cut = cut_among(call.service, call.dialled);
+  if (!cut) return false;
+  Decision out;
+  out.entered_ns = call.entered_ns;
+  out.tid = call.notif->pid;
+  out.nr = static_cast<uint16_t>(call.notif->data.nr);
+  out.service = call.service;
+  out.action = FBX_DECIDED_CUT;
+  out.errnum = ECONNREFUSED;
+  out.peer = cut->address;
+  out.peer_service = cut->service;
+  answer(call.listener, call.notif->id, std::move(out));
+  return true;
+}
+
+// A link may have been cut while the call was held.
+void Supervisor::let_go(HeldCall call) {
+  const Dialled* cut = cut_among(call.decision.service, call.dialled);
+  if (cut && call.decision.action != FBX_ACT_DENY) {
+    call.decision.action = FBX_DECIDED_CUT;
+    call.decision.errnum = ECONNREFUSED;
+    call.decision.peer_service = cut->service;
+  }
+  if (!cut && !call.dialled.empty()) note_loose(call.decision.tid, call.decision.nr, -1);
+  answer(call.listener, call.id, std::move(call.decision));
+}
+
+void Supervisor::note_loose(uint32_t tid, int nr, int fd) {
+  loose_[tid] = {.tid = tid, .nr = nr, .fd = fd, .at_ns = now_ns()};
+}
+
 void Supervisor::pass(const Call& call, bool rules_active) {
   Passed passed{call.entered_ns, 0, call.notif->pid,
                 static_cast<uint16_t>(call.notif->data.nr), call.service};
@@ -388,6 +450,8 @@ void Supervisor::pass(const Call& call, bool rules_active) {
   response->id = call.notif->id;
   response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
   passed.answered_ns = now_ns();
+  if (!call.dialled.empty())
+    note_loose(call.notif->pid, call.notif->data.nr, static_cast<int>(call.notif->data.args[0]));
   if (told_) tell_answered(*call.notif, passed.answered_ns);
   retry(call.listener, SECCOMP_IOCTL_NOTIF_SEND, response);
   if (rules_active)
@@ -398,7 +462,7 @@ void Supervisor::pass(const Call& call, bool rules_active) {
 
 void Supervisor::hold(const Call& call, Decision decision) {
   const uint64_t due = decision.entered_ns + decision.delay_ns;
-  held_.emplace(due, HeldCall{call.listener, call.notif->id, std::move(decision)});
+  held_.emplace(due, HeldCall{call.listener, call.notif->id, std::move(decision), call.dialled});
   arm_timer();
 }
 
@@ -407,7 +471,7 @@ void Supervisor::release_due() {
   while (!held_.empty() && held_.begin()->first <= now_ns()) {
     HeldCall call = std::move(held_.begin()->second);
     held_.erase(held_.begin());
-    answer(call.listener, call.id, std::move(call.decision));
+    let_go(std::move(call));
   }
   arm_timer();
 }
@@ -426,7 +490,7 @@ void Supervisor::answer(int listener, uint64_t id, Decision decision) {
   std::memset(response_buffer_.data(), 0, response_buffer_.size());
   auto* response = reinterpret_cast<seccomp_notif_resp*>(response_buffer_.data());
   response->id = id;
-  if (decision.action == FBX_ACT_DENY)
+  if (decision.action == FBX_ACT_DENY || decision.action == FBX_DECIDED_CUT)
     response->error = -decision.errnum;
   else
     response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;

@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -30,6 +31,7 @@
 #include "bpf/abi/stats.h"
 #include "runner/inject/active_set.h"
 #include "runner/inject/decision.h"
+#include "runner/inject/dial.h"
 #include "runner/inject/peer_finder.h"
 #include "runner/inject/task_view.h"
 #include "runner/inject/wire.h"
@@ -39,6 +41,15 @@
 struct seccomp_notif;
 
 namespace fbx::inject {
+
+// A call that opens or uses a link by an address, let go, whose thread has made no supervised call
+// since: whether it has taken effect is not known.
+struct LooseDial {
+  uint32_t tid = 0;
+  int nr = 0;
+  int fd = -1;
+  uint64_t at_ns = 0;
+};
 
 class Supervisor {
  public:
@@ -66,6 +77,10 @@ class Supervisor {
   // What carries delays of connect and send on sockets that don't block (it must outlive stop()),
   // or why there is none. Before the first rule with such a delay is published.
   void use_wire(Result<Wire*> wire);
+  // Links (who opens, who is reached) whose dials and addressed datagrams get ECONNREFUSED from now
+  // on, also those that are held. Needs connect, sendto, sendmsg and sendmmsg to be supervised.
+  void refuse(std::set<std::pair<int16_t, int16_t>> links);
+  [[nodiscard]] std::vector<LooseDial> loose_dials() const;
   // Lets calls go that these rules (indexes in the log) hold.
   void wake(const std::vector<uint32_t>& rules);
 
@@ -92,6 +107,7 @@ class Supervisor {
     int listener = -1;
     uint64_t id = 0;
     Decision decision;
+    std::vector<Dialled> dialled = {};
   };
   struct ServiceState {
     std::shared_ptr<const ActiveSet> set;
@@ -105,15 +121,20 @@ class Supervisor {
     int16_t service = -1;
     uint64_t entered_ns = 0;
     const seccomp_notif* notif = nullptr;
+    std::vector<Dialled> dialled = {};
   };
 
   void run();
   void serve(int fd);
-  void handle(const Call& call);
-  void handle_under(const Call& call, std::shared_ptr<const ActiveSet> set,
+  void handle(Call& call);
+  void handle_under(Call& call, std::shared_ptr<const ActiveSet> set,
                     std::unique_lock<std::mutex>& lock);
   void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
   bool note_bypass(const Call& call, ServiceState& state);
+  bool refuse_if_cut(const Call& call);
+  [[nodiscard]] const Dialled* cut_among(int16_t service, const std::vector<Dialled>& dialled) const;
+  void let_go(HeldCall call);
+  void note_loose(uint32_t tid, int nr, int fd);
   void tell_begun(const Call& call, const CallSeen& seen);
   void tell_answered(const seccomp_notif& call, uint64_t at_ns);
   void tell_answered(const Decision& decision);
@@ -142,6 +163,9 @@ class Supervisor {
   std::set<std::pair<uint32_t, std::string>> stuck_;  // (sticky rule, a file that it failed on)
   std::vector<Decision> log_;
   std::vector<Passed> passed_;
+  std::set<std::pair<int16_t, int16_t>> refused_;
+  bool refuses_ = false;  // since the first refuse(): dials are looked at
+  std::unordered_map<uint32_t, LooseDial> loose_;  // by tid
   std::unordered_map<uint32_t, Passed> idle_;  // by tid: the last one while no rule was active
   std::vector<std::string> troubles_;
   Result<Wire*> wire_ = fail("no wire was asked for");
