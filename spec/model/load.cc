@@ -173,11 +173,41 @@ class PlanLoader {
 
   // ---- code
 
+  // A plan of a later fbx may call what this one lacks.
+  void calls_not_yet(size_t module) {
+    const auto& functions = plan_.image.modules[module].code.functions;
+    for (size_t f = 0; f < functions.size(); ++f) {
+      for (size_t i = 0; i < functions[f].code.size(); ++i) {
+        const auto& instr = functions[f].code[i];
+        for (uint32_t o = 0; o < instr.count; ++o) {
+          const auto& operand = functions[f].operands[instr.first + o];
+          if (operand.kind != starlark::core::OperandKind::predeclared) continue;
+          const std::string& name = functions[f].names[operand.index];
+          if (const auto instead = not_yet(name); !instead.empty()) {
+            add(instruction_place(module, f, i), "not-yet", name + "() is not there yet",
+                std::string(instead));
+          }
+        }
+      }
+    }
+  }
+
+  // Labels have lines of their own.
+  Place instruction_place(size_t module, size_t function, size_t instr) const {
+    Place place = places_.code[module][function].first;
+    for (const uint32_t label : plan_.image.modules[module].code.functions[function].labels) {
+      place.line += label <= instr ? 1 : 0;
+    }
+    place.line += static_cast<uint32_t>(instr);
+    return place;
+  }
+
   void code() {
     for (size_t m = 0; m < plan_.image.modules.size(); ++m) {
       auto program = starlark::Program::create(plan_.image.modules[m].code, predeclared_names());
       if (program) {
         plan_.image.programs.push_back(std::move(*program));
+        calls_not_yet(m);
         continue;
       }
       for (const auto& d : program.error()) add(code_place(m, d), "plan-code", d.message, d.hint);
