@@ -22,9 +22,12 @@ Count count(const CompiledFilter& filter, model::LookBack::Kind kind, const Even
   const bool never = kind == model::LookBack::Kind::kNever;
   const Fate end = fate(event);
   if (end == Fate::kInFlight && !has_effects(event)) return Count::kIgnored;
-  // It has begun, which is enough for a never; whether it succeeded is not known.
-  if (end == Fate::kUnknown)
-    return never && !filter.names_outcome() ? Count::kCounted : Count::kOpen;
+  // It has begun, which is enough for a never and for a filter that takes attempts; whether it
+  // succeeded is not known.
+  if (end == Fate::kUnknown) {
+    const bool attempts = never || filter.names_outcome();
+    return attempts && !filter.asks_for_result() ? Count::kCounted : Count::kOpen;
+  }
   if (!filter.names_outcome() || filter.ok() == true) {
     if (end == Fate::kSuccess) return Count::kCounted;
     if (end == Fate::kInFlight) return never ? Count::kCounted : Count::kIgnored;

@@ -41,6 +41,8 @@ class CompiledFilter {
   // errno=, decision=, label= or ok= is given: denied attempts count (LANGUAGE section 7).
   [[nodiscard]] bool names_outcome() const { return names_outcome_; }
   [[nodiscard]] std::optional<bool> ok() const { return ok_; }
+  // errno=, ok=True or ok=False is given: only a known result can match.
+  [[nodiscard]] bool asks_for_result() const { return ok_.has_value() || !errname_.empty(); }
 
   // Is the filter about system calls, so that what it sees depends on what was recorded?
   [[nodiscard]] bool about_syscalls() const { return type_ == observe::EventType::kSyscall; }

@@ -31,7 +31,8 @@ import residue
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIERS = ("default", "ci", "full")
 KEYS = {"name", "tier", "spec", "matrix", "env", "args", "user", "before", "argv", "beside",
-        "timeout", "exit", "verdicts", "reasons", "refusal", "output", "files", "owner", "residue"}
+        "timeout", "exit", "verdicts", "reasons", "refusal", "output", "files", "owner", "residue",
+        "removes"}
 
 
 class Row:
@@ -96,7 +97,8 @@ class Machine:
         staged = self.work / "stage"
         copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs")]
         copies += [(build / part, "build/" + part)
-                   for part in ("bin/fbx", "examples/partition/dynamic")]
+                   for part in ("bin/fbx", "examples/partition/dynamic",
+                                "examples/partition/static")]
         for source, target in copies:
             (staged / target).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
@@ -187,8 +189,10 @@ class Attempt:
             beside.stdout.readline()  # it says when it is ready
             before |= residue.present(build)
         try:
+            self.remove_files()
             wrong = self.run_commands()
         finally:
+            self.remove_files()
             if beside is not None:
                 beside.kill()
                 beside.wait()
@@ -196,6 +200,10 @@ class Attempt:
         if self.row.raw.get("residue", True):
             wrong += [f"left behind: {what}" for what in residue.left_behind(build, before)]
         return wrong
+
+    def remove_files(self):
+        for name in self.fill(self.row.raw.get("removes", [])):
+            pathlib.Path(name).unlink(missing_ok=True)
 
     def run_commands(self):
         if "before" in self.row.raw:

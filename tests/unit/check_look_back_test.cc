@@ -64,6 +64,9 @@ TEST_CASE("what never and eventually see of one call") {
   const auto flying = [](EventStore& s) {
     return Call(s, kInventory, "write", 20).file("/a").in_flight();
   };
+  const auto begun = [](EventStore& s) {
+    return Call(s, kInventory, "write", 20).file("/a").decided("delay(1s)", "disk").result_unknown();
+  };
   const auto ok_is = [](bool value) { return [value](model::Filter& f) { f.ok = value; }; };
   const auto any_ok = [](model::Filter& f) { f.ok_any = true; };
   const auto eio = [](model::Filter& f) { f.errname = "EIO"; };
@@ -88,6 +91,13 @@ TEST_CASE("what never and eventually see of one call") {
       {"denied, label", denied, disk, How::kFailed, How::kHeld},
       {"denied, decision", denied, deny, How::kFailed, How::kHeld},
       {"success, decision", wrote(1), deny, How::kHeld, How::kFailed},
+      {"begun", begun, none, How::kFailed, How::kInconclusive},
+      {"begun, ok=True", begun, ok_is(true), How::kInconclusive, How::kInconclusive},
+      {"begun, ok=False", begun, ok_is(false), How::kInconclusive, How::kInconclusive},
+      {"begun, ok=None", begun, any_ok, How::kFailed, How::kHeld},
+      {"begun, errno", begun, eio, How::kInconclusive, How::kInconclusive},
+      {"begun, its label", begun, disk, How::kFailed, How::kHeld},
+      {"begun, another decision", begun, deny, How::kHeld, How::kFailed},
   };
   for (const Row& row : rows) {
     CAPTURE(row.what);

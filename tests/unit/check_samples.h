@@ -78,6 +78,11 @@ class Call {
     event_.end_ns = 0;
     return *this;
   }
+  // As the supervisor alone sees it.
+  Call& result_unknown() {
+    event_.flags |= observe::kResultUnknown;
+    return *this;
+  }
   Call& lasting(double ms) {
     event_.end_ns = event_.begin_ns + static_cast<uint64_t>(ms * 1e6);
     return *this;
