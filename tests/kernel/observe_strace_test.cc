@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Watched by fbx and by `strace -f` at the same time: for each thread the same sequence of calls and
-// results. Where the two may differ is said by rules about the kernel and about strace, each with its
-// source, none about a program; anything else is a difference, shown with what stood around it.
+// Watched by fbx and by `strace -f` at the same time: for each thread the same sequence of calls
+// and results. Where the two may differ is said by rules about the kernel and about strace, each
+// with its source, none about a program; anything else is a difference, shown with what stood
+// around it.
 #include <doctest/doctest.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -51,8 +52,8 @@ std::optional<int64_t> result_of(const std::string& text) {
   const auto value = static_cast<int64_t>(std::strtoull(text.c_str(), &end, 0));
   if (value != -1 || *end != ' ') return value;
   const std::string name(end + 1, std::find_if(end + 1, end + std::strlen(end), [](char c) {
-                                    return !std::isalnum(static_cast<unsigned char>(c));
-                                  }));
+                           return !std::isalnum(static_cast<unsigned char>(c));
+                         }));
   const auto number = abi::errno_number(name);
   return number ? -int64_t{*number} : value;
 }
@@ -146,8 +147,8 @@ bool one_sided(const std::string& name) {
   return std::ranges::any_of(kOneSided, [&](const Rule& rule) { return name == rule.call; });
 }
 
-// ptrace(2): a thread that is killed is not seen to leave its call: strace prints '?' and the record
-// has the result, -ENOSYS when the call had not been made yet (kernel/entry/common.c).
+// ptrace(2): a thread that is killed is not seen to leave its call: strace prints '?' and the
+// record has the result, -ENOSYS when the call had not been made yet (kernel/entry/common.c).
 void drop_unseen_end(std::vector<Call>& got, const std::vector<Call>& strace, size_t expected) {
   if (strace.empty() || strace.back().ret || got.size() != expected + 1) return;
   if (got.back().name == strace.back().name) got.pop_back();
@@ -217,16 +218,19 @@ void same_as_strace(const Row& row) {
       FAIL_CHECK("thread " << tid << " is unknown to strace: " << show(comparable(calls).front()));
   CHECK(compared > 100);
   CHECK(paths > 50);
-  MESSAGE(std::string(row.what), ": ", compared, " calls (", paths, " with paths) of ", theirs.size(), " threads");
+  MESSAGE(std::string(row.what), ": ", compared, " calls (", paths, " with paths) of ",
+          theirs.size(), " threads");
 }
 
-void write_file(const std::string& path, const std::string& text) { std::ofstream(path) << text; }
+void write_file(const std::string& path, const std::string& text) {
+  std::ofstream(path) << text;
+}
 
 TEST_CASE("a shell pipeline") {
-  same_as_strace({"pipeline",
-                  {"/bin/sh", "-c",
-                   "cd / && ls -l /etc /nowhere 2>&1 | sort | grep -v root | wc -l; true"},
-                  "/bin/sh"});
+  same_as_strace(
+      {"pipeline",
+       {"/bin/sh", "-c", "cd / && ls -l /etc /nowhere 2>&1 | sort | grep -v root | wc -l; true"},
+       "/bin/sh"});
 }
 
 TEST_CASE("a static program with threads") {
@@ -242,9 +246,10 @@ TEST_CASE("a static Go program") {
 
 TEST_CASE("make") {
   const std::string dir = t::scratch_dir();
-  write_file(dir + "/Makefile",
-             "all: a b c\n\tcat a b c > all\na:\n\techo a > a\nb: a\n\tcp a b\nc: b\n\tsed s/a/c/ b "
-             "> c; ln -sf c d; rm d\n");
+  write_file(
+      dir + "/Makefile",
+      "all: a b c\n\tcat a b c > all\na:\n\techo a > a\nb: a\n\tcp a b\nc: b\n\tsed s/a/c/ b "
+      "> c; ln -sf c d; rm d\n");
   same_as_strace({"make", {"/usr/bin/make", "-j2", "-C", dir}, "/usr/bin/make"});
 }
 
@@ -259,37 +264,41 @@ TEST_CASE("git") {
 }
 
 TEST_CASE("Python") {
-  same_as_strace({"python",
-                  {"/usr/bin/python3", "-c",
-                   "import os,subprocess,socket,threading,tempfile,json\n"
-                   "d=tempfile.mkdtemp()\n"
-                   "for i in range(20):\n"
-                   "  open(d+'/%d'%i,'w').write('x'*i)\n"
-                   "  os.rename(d+'/%d'%i,d+'/r%d'%i)\n"
-                   "try: os.open('/nowhere',0)\n"
-                   "except OSError: pass\n"
-                   "a,b=socket.socketpair()\n"
-                   "ts=[threading.Thread(target=lambda: (a.send(b'x'), b.recv(1))) for _ in range(4)]\n"
-                   "[x.start() for x in ts]; [x.join() for x in ts]\n"
-                   "s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\n"
-                   "c=socket.create_connection(s.getsockname()); x,_=s.accept(); c.sendall(b'hi'); "
-                   "x.recv(2)\n"
-                   "subprocess.run(['true'])\n"
-                   "[os.unlink(d+'/'+f) for f in os.listdir(d)]; os.rmdir(d)\n"},
-                  "/usr/bin/python3"});
+  same_as_strace(
+      {"python",
+       {"/usr/bin/python3", "-c",
+        "import os,subprocess,socket,threading,tempfile,json\n"
+        "d=tempfile.mkdtemp()\n"
+        "for i in range(20):\n"
+        "  open(d+'/%d'%i,'w').write('x'*i)\n"
+        "  os.rename(d+'/%d'%i,d+'/r%d'%i)\n"
+        "try: os.open('/nowhere',0)\n"
+        "except OSError: pass\n"
+        "a,b=socket.socketpair()\n"
+        "ts=[threading.Thread(target=lambda: (a.send(b'x'), b.recv(1))) for _ in range(4)]\n"
+        "[x.start() for x in ts]; [x.join() for x in ts]\n"
+        "s=socket.socket(); s.bind(('127.0.0.1',0)); s.listen()\n"
+        "c=socket.create_connection(s.getsockname()); x,_=s.accept(); c.sendall(b'hi'); "
+        "x.recv(2)\n"
+        "subprocess.run(['true'])\n"
+        "[os.unlink(d+'/'+f) for f in os.listdir(d)]; os.rmdir(d)\n"},
+       "/usr/bin/python3"});
 }
 
 TEST_CASE("redis under load") {
-  same_as_strace({"redis",
-                  {"/bin/sh", "-c",
-                   "redis-server --port 0 --unixsocket " + t::scratch_dir() +
-                       "/r.sock --dir " + t::scratch_dir() +
-                       " --appendonly yes --daemonize no >/dev/null & "
-                       "until redis-cli -s " + t::scratch_dir() + "/r.sock ping >/dev/null 2>&1; do :; "
-                       "done; redis-benchmark -s " + t::scratch_dir() +
-                       "/r.sock -n 500 -c 5 -t set -q >/dev/null; redis-cli -s " + t::scratch_dir() +
-                       "/r.sock shutdown; wait"},
-                  "/usr/bin/redis-server"});
+  same_as_strace(
+      {"redis",
+       {"/bin/sh", "-c",
+        "redis-server --port 0 --unixsocket " + t::scratch_dir() + "/r.sock --dir " +
+            t::scratch_dir() +
+            " --appendonly yes --daemonize no >/dev/null & "
+            "until redis-cli -s " +
+            t::scratch_dir() +
+            "/r.sock ping >/dev/null 2>&1; do :; "
+            "done; redis-benchmark -s " +
+            t::scratch_dir() + "/r.sock -n 500 -c 5 -t set -q >/dev/null; redis-cli -s " +
+            t::scratch_dir() + "/r.sock shutdown; wait"},
+       "/usr/bin/redis-server"});
 }
 
 }  // namespace
