@@ -125,7 +125,7 @@ Status MainInjector::executed(int16_t service, pid_t pid) {
 
 void MainInjector::escape_shim_rules(int16_t service, const std::string& text) {
   for (uint32_t i = 0; i < log_.rules.size(); ++i)
-    if (log_.rules[i].hand == Hand::kShim &&
+    if (log_.rules[i].by_shim &&
         log_.rules[i].rule.service == static_cast<uint32_t>(service))
       add_escape(i, text);
 }
@@ -179,6 +179,7 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     entry.scope = faults.scope;
     entry.place = spec.place;
     entry.hand = *hand;
+    entry.by_shim = *hand == Hand::kShim;
     entries.push_back(std::move(entry));
     fresh.push_back({std::move(*compiled), batches_ + 1});
   }
@@ -373,7 +374,7 @@ void MainInjector::note(const Decision& d) {
       log_.rules[rule].nearest = std::string(row ? row->name : "?") + " " + seen;
     }
   for (uint32_t rule : d.matched) {
-    if (log_.rules[rule].hand != Hand::kShim) continue;
+    if (!log_.rules[rule].by_shim) continue;
     told_[rule]++;
     log_.rules[rule].past_shim |= d.source == Decision::Source::kSupervisor;
   }
@@ -436,7 +437,7 @@ std::vector<JoinRule> MainInjector::join_rules() const {
     out.push_back({.index = i,
                    .service = static_cast<int16_t>(entry.rule.service),
                    .by_cgroup = entry.hand == Hand::kCgroup,
-                   .by_shim = entry.hand == Hand::kShim,
+                   .by_shim = entry.by_shim,
                    .rule = &rules_[i].compiled,
                    .label = entry.label,
                    .installed_ns = entry.installed_ns,
@@ -470,7 +471,7 @@ void MainInjector::count_rules() {
 const fbx_counter& MainInjector::counter_of(uint32_t rule) {
   const uint32_t at = rules_[rule].compiled.abi.counter;
   const auto service = static_cast<int16_t>(log_.rules[rule].rule.service);
-  const bool by_shim = log_.rules[rule].hand == Hand::kShim && shim_ && shim_->has(service);
+  const bool by_shim = log_.rules[rule].by_shim && shim_ && shim_->has(service);
   return (by_shim ? shim_->counters(service) : maps_->counters())[at];
 }
 
@@ -500,7 +501,7 @@ void MainInjector::note_bypasses() {
   for (uint32_t i = 0; i < log_.rules.size(); ++i) {
     const RuleEntry& entry = log_.rules[i];
     if (entry.kind != RuleEntry::Kind::kFault) continue;
-    if (entry.hand != Hand::kSeccomp && entry.hand != Hand::kShim) continue;
+    if (entry.hand != Hand::kSeccomp && !entry.by_shim) continue;
     const auto bypass = supervisor_->bypass(static_cast<int16_t>(entry.rule.service));
     if (bypass.how.empty() || (entry.lifted_ns && entry.lifted_ns < bypass.since_ns)) continue;
     add_escape(i,

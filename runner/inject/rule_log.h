@@ -31,6 +31,7 @@ struct RuleEntry {
   model::ScopeId scope = 0;
   Place place;
   Hand hand = Hand::kNone;
+  bool by_shim = false;    // the shim decides about it, whatever carries it out in the end
   bool past_shim = false;  // the shim's: some of its matches reached the supervisor through the gate
   uint64_t installed_ns = 0;
   uint64_t lifted_ns = 0;  // 0 = still active

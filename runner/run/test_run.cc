@@ -326,7 +326,7 @@ report::TestOutcome TestRun::describe() {
   for (const inject::RuleEntry& rule : facts_.rules) {
     if (rule.kind != inject::RuleEntry::Kind::kFault) continue;
     outcome.hands[plan_.services[rule.rule.service].name + "." + rule.rule.keyword] =
-        std::string(inject::hand_name(rule.hand)) + (rule.past_shim ? ", gate" : "");
+        std::string(inject::hand_name(rule.hand)) + (rule.past_shim && rule.hand == inject::Hand::kShim ? ", gate" : "");
     if (rule.hand == inject::Hand::kShim && !rule.escapes.empty())
       outcome.escaped.push_back({rule.rule.service, rule.rule.keyword, rule.escapes.front()});
   }
