@@ -18,6 +18,9 @@ using starlark::Fiber;
 using starlark::Value;
 
 constexpr size_t kLongestResult = 4096;
+// A body runs on between two effects, and what it prints meanwhile waits: no more than this.
+constexpr size_t kMostPrinted = size_t{4} << 20;
+constexpr size_t kPrintCost = 128;  // of a print, beside its text
 
 class VmSession final : public Session {
  public:
@@ -28,7 +31,7 @@ class VmSession final : public Session {
     environment_.host = &host_;
     environment_.limits.steps = options.step_budget;
     environment_.print = [this](Fiber& fiber, std::string_view line) {
-      prints_.push_back({to_place(fiber.place()), std::string(line)});
+      print_later(to_place(fiber.place()), line);
     };
   }
 
@@ -81,6 +84,8 @@ class VmSession final : public Session {
     if (cancelled_) return;
     cancelled_ = true;
     printing_ = false;
+    prints_.clear();
+    printed_ = 0;
     starlark::Error why;
     why.code = starlark::Code::cancelled;
     why.message = std::move(reason);
@@ -100,9 +105,19 @@ class VmSession final : public Session {
     return Request{++requests_, place, std::move(effect)};
   }
 
+  void print_later(const Place& place, std::string_view line) {
+    if (printed_ > kMostPrinted) return;
+    printed_ += line.size() + kPrintCost;
+    const bool last = printed_ > kMostPrinted;
+    prints_.push_back({place, last ? "(what is printed from here to the next step is left out: "
+                                     "it is more than 4 MiB)"
+                                   : std::string(line)});
+  }
+
   Turn print() {
     const Printed printed = std::move(prints_.front());
     prints_.pop_front();
+    if (prints_.empty()) printed_ = 0;
     printing_ = true;
     return request(printed.place, Print{printed.text});
   }
@@ -168,6 +183,7 @@ class VmSession final : public Session {
   std::optional<Fiber> fiber_;
   std::unique_ptr<EffectToken> token_;
   std::deque<Printed> prints_;
+  size_t printed_ = 0;  // bytes that wait in prints_
   uint64_t requests_ = 0;
   bool printing_ = false;
   bool cancelled_ = false;

@@ -153,6 +153,21 @@ TEST_CASE("what was not started can't be stopped") {
   }
 }
 
+TEST_CASE("a body that prints without end keeps little, and ends when it is cancelled") {
+  const auto plan = compiled("def test_x():\n"
+                             "    for i in range(100000):\n        print('x' * 1000)\n"
+                             "    web.get('/')\n");
+  FakeRunner runner;
+  const auto played = runner.play(plan, "test_x");
+  CHECK(played.finished.how == Finished::How::kReturned);
+  CHECK(played.asked.size() < 5000);
+  CHECK(played.asked[played.asked.size() - 2].find("left out") != std::string::npos);
+  runner.cancel_at = played.asked.front();
+  const auto cancelled = runner.play(plan, "test_x");
+  CHECK(cancelled.asked.size() == 1);
+  CHECK(cancelled.finished.how == Finished::How::kCancelled);
+}
+
 TEST_CASE("closures, cycles, defaults and bound methods come back from a plan") {
   const auto plan = compiled(R"(
 def make(n):
