@@ -99,6 +99,11 @@ bool has_effects(const Event& event) {
   return false;
 }
 
+std::string family_text(const Event& event) {
+  const abi::Syscall* row = abi::find_syscall(static_cast<int>(event.nr));
+  return row != nullptr ? std::string(abi::family_name(*row, facts_of(*row, event))) : "";
+}
+
 std::string syscall_name(uint16_t nr) {
   const abi::Syscall* row = abi::find_syscall(static_cast<int>(nr));
   return row != nullptr ? std::string(row->name) : "syscall " + std::to_string(nr);

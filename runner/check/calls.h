@@ -33,6 +33,8 @@ enum class Fate : uint8_t {
 // space, fsync, open, connect, send)? Others only wait, or only look.
 [[nodiscard]] bool has_effects(const observe::Event& event);
 
+// The family that a reader calls it by: "send" for a write on a socket; its name when it has none.
+[[nodiscard]] std::string family_text(const observe::Event& event);
 // "write", or "syscall 999" for a number that is in no table.
 [[nodiscard]] std::string syscall_name(uint16_t nr);
 // "EIO"; "" when the call did not fail.

@@ -139,6 +139,10 @@ Result<CompiledFilter> CompiledFilter::compile(const model::Filter& filter,
   out.fd_ = filter.fd;
   out.pid_ = filter.pid;
   out.ok_ = filter.ok;
+  out.fields_ = filter.fields;
+  out.where_ = filter.where;
+  out.since_start_ = filter.since_start;
+  out.since_event_ = filter.since_event;
   out.names_outcome_ = filter.ok.has_value() || filter.ok_any || !filter.errname.empty() ||
                        !filter.decision.empty() || !filter.label.empty();
   if (filter.service && *filter.service >= plan.services.size())

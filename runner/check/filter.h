@@ -51,6 +51,11 @@ class CompiledFilter {
   [[nodiscard]] const std::vector<uint16_t>& syscalls() const { return syscalls_; }
   // The service it is about; unset = all.
   [[nodiscard]] std::optional<uint32_t> service() const { return service_; }
+  // Session::where() decides about what matches; 0 = there is no where=.
+  [[nodiscard]] uint32_t where() const { return where_; }
+  // The window, whatever the scope: from the services' start; strictly after an event (0 = none).
+  [[nodiscard]] bool since_start() const { return since_start_; }
+  [[nodiscard]] uint64_t since_event() const { return since_event_; }
   // How many services the plan has.
   [[nodiscard]] size_t services() const { return plan_->services.size(); }
 
@@ -85,6 +90,8 @@ class CompiledFilter {
   [[nodiscard]] bool test_errno(const observe::Event& event) const;
   [[nodiscard]] bool test_decision(const observe::EventStore& store,
                                    const observe::Event& event) const;
+  [[nodiscard]] bool test_fields(const observe::EventStore& store,
+                                 const observe::Event& event) const;
   [[nodiscard]] Match test_peer(const observe::EventStore& store,
                                 const observe::Event& event) const;
   [[nodiscard]] Match test_op(const observe::EventStore& store, const observe::Event& event) const;
@@ -100,6 +107,10 @@ class CompiledFilter {
   uint32_t kinds_ = 0;  // mask of descriptor kinds that on= allows; 0 = all
   std::string errname_, peer_;
   std::optional<Glob> path_, decision_, label_, exe_, peer_text_;
+  std::vector<model::Filter::Field> fields_;
+  uint32_t where_ = 0;
+  bool since_start_ = false;
+  uint64_t since_event_ = 0;
   std::map<uint32_t, Op> ops_;  // by service; empty = op= not given
 };
 

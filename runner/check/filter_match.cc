@@ -4,6 +4,7 @@
 #include "base/glob.h"
 #include "bpf/abi/kinds.h"
 #include "runner/check/filter.h"
+#include "runner/check/fields.h"
 
 namespace fbx::check {
 
@@ -97,7 +98,14 @@ bool CompiledFilter::test_plain(const EventStore& store, const Event& event) con
   if (pid_ && event.pid != *pid_) return false;
   if (label_ && !label_->test(store, event.label)) return false;
   if (exe_ && !exe_->test(store, event.exe)) return false;
+  if (type_ != EventType::kSyscall) return test_fields(store, event);
   return test_on(store, event) && test_errno(event) && test_decision(store, event);
+}
+
+bool CompiledFilter::test_fields(const EventStore& store, const Event& event) const {
+  if (fields_.empty()) return true;
+  return type_ == EventType::kLifecycle ? lifecycle_matches(fields_, event)
+                                        : line_matches(fields_, *plan_, store, event);
 }
 
 // peer="inventory" | "inventory.main" | "127.0.0.1:5432"

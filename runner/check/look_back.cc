@@ -16,7 +16,13 @@ using How = Judged::How;
 using observe::Event;
 using observe::EventStore;
 
+bool is_output(const Event& event) {
+  return event.type == observe::EventType::kStdout || event.type == observe::EventType::kStderr;
+}
+
+// Of a line it is only known that it was written between its two times.
 bool in_window(const Event& event, uint64_t window_ns) {
+  if (is_output(event)) return event.end_ns >= window_ns;
   if (event.type != observe::EventType::kSyscall || has_effects(event))
     return begin_of(event) >= window_ns;
   return event.state == observe::CallState::kDone && event.end_ns >= window_ns;
@@ -85,18 +91,55 @@ size_t LookBacks::first_in_window(int16_t service, uint16_t nr, const std::vecto
                              latest.begin());
 }
 
+namespace {
+
+// Is it strictly after the event of since=, whose end is the window's begin?
+Match follows(const Event& event, const CompiledFilter& filter, uint64_t window_ns) {
+  if (event.seq == filter.since_event()) return Match::kNo;
+  if (begin_of(event) >= window_ns) return Match::kYes;
+  return is_output(event) ? Match::kMaybe : Match::kNo;
+}
+
+// The window that since= asks for, or the scope's.
+uint64_t window_of(const CompiledFilter& filter, const EventStore& store, uint64_t scope_ns) {
+  if (filter.since_start()) return 0;
+  const uint64_t seq = filter.since_event();
+  if (seq == 0 || seq > store.size()) return scope_ns;
+  return std::max(store.at(seq).end_ns, store.at(seq).begin_ns);
+}
+
+}  // namespace
+
+bool LookBacks::where_holds(const CompiledFilter& filter, const Event& event) {
+  if (filter.where() == 0) return true;
+  std::vector<int8_t>& said = where_said_[filter.where()];
+  if (event.seq >= said.size()) said.resize(store_->size() + 1, -1);
+  if (said[event.seq] >= 0) return said[event.seq] == 1;
+  const Result<bool> holds = where_ ? where_(filter.where(), event.seq)
+                                    : Result<bool>(fail("nobody answers where="));
+  if (!holds) {
+    if (!failed_) failed_ = holds.error();
+    return false;
+  }
+  if (event.state == observe::CallState::kDone) said[event.seq] = *holds ? 1 : 0;
+  return *holds;
+}
+
 void LookBacks::add_from(const CompiledFilter& filter, const std::vector<uint64_t>& seqs,
-                         size_t first, uint64_t window_ns, Matches& found) const {
+                         size_t first, uint64_t window_ns, Matches& found) {
   for (size_t i = first; i < seqs.size(); ++i) {
     const Event& event = store_->at(seqs[i]);
     if (!in_window(event, window_ns)) continue;
-    const Match match = filter.matches(*store_, event);
+    Match match = filter.matches(*store_, event);
+    if (filter.since_event() != 0) match = std::min(match, follows(event, filter, window_ns));
+    if (match != Match::kNo && !where_holds(filter, event)) match = Match::kNo;
     if (match == Match::kYes) found.sure.push_back(seqs[i]);
     if (match == Match::kMaybe) found.unsure.push_back(seqs[i]);
   }
 }
 
 LookBacks::Matches LookBacks::matching(const CompiledFilter& filter, uint64_t window_ns) {
+  window_ns = window_of(filter, *store_, window_ns);
   Matches found;
   if (!filter.about_syscalls()) {
     std::vector<uint64_t> all(store_->size());
@@ -152,6 +195,11 @@ Evaluation LookBacks::evaluate(const model::LookBack& what, const Place& place, 
     const bool never = what.kind == model::LookBack::Kind::kNever;
     const Counted found = count_all(*filter, what.kind, *store_, matching(*filter, window_ns));
     out.settled = !found.counted.empty();
+    if (out.settled) {
+      out.first = std::ranges::min(found.counted, {}, [this](uint64_t seq) {
+        return std::pair(begin_of(store_->at(seq)), seq);
+      });
+    }
     if (out.settled) {
       if (never) out.judged = broken_never(what, seen, found);
     } else if (const auto doubt = doubt_about_absence(*filter, seen, found.unsure)) {

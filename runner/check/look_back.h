@@ -17,9 +17,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "runner/check/facts.h"
@@ -58,6 +61,7 @@ struct Evaluation {
   // More events can't change it: a never that failed, an eventually that held. Inconclusive is
   // not settled: an eventually may still see its event.
   bool settled = false;
+  uint64_t first = 0;  // seq of the first event that counts; 0 = none
 };
 
 // Keeps, per (service, syscall), where windows begin, so that a look-back reads only its own
@@ -66,7 +70,15 @@ class LookBacks {
  public:
   explicit LookBacks(const observe::EventStore& store) : store_(&store) {}
 
-  // `window_ns`: begin of the window, CLOCK_MONOTONIC; 0 = from the start.
+  // Decides about where= (Session::where). An error means that the callback raised: the event does
+  // not match, and failed() says so.
+  using Where = std::function<Result<bool>(uint32_t callback, uint64_t seq)>;
+  void ask(Where where) { where_ = std::move(where); }
+  // A callback raised since the last call: nothing may be concluded from the answers since then.
+  [[nodiscard]] std::optional<Error> failed() { return std::exchange(failed_, std::nullopt); }
+
+  // `window_ns`: begin of the scope's window, CLOCK_MONOTONIC; 0 = from the start. A filter's since=
+  // takes its place.
   [[nodiscard]] Evaluation evaluate(const model::LookBack& what, const Place& place,
                                     const Seen& seen, uint64_t window_ns);
 
@@ -79,7 +91,8 @@ class LookBacks {
 
  private:
   void add_from(const CompiledFilter& filter, const std::vector<uint64_t>& seqs, size_t first,
-                uint64_t window_ns, Matches& found) const;
+                uint64_t window_ns, Matches& found);
+  [[nodiscard]] bool where_holds(const CompiledFilter& filter, const observe::Event& event);
   // What the look-back would have seen had it named no path: "write /tmp/x (3×)".
   [[nodiscard]] std::string near_misses(const model::LookBack& what, const Seen& seen,
                                         uint64_t window_ns);
@@ -91,6 +104,10 @@ class LookBacks {
                                        const std::vector<uint64_t>& seqs, uint64_t window_ns);
 
   const observe::EventStore* store_;
+  Where where_;
+  std::optional<Error> failed_;
+  // By callback: what it said of each event that can't change any more; −1 = not asked.
+  std::map<uint32_t, std::vector<int8_t>> where_said_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> latest_ends_;
 };
 

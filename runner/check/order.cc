@@ -230,6 +230,10 @@ Listing list_events(LookBacks& look_backs, const model::Filter& filter, const Pl
   } else {
     LookBacks::Matches matches = look_backs.matching(*compiled, window_ns);
     listing.seqs = std::move(matches.sure);
+    // By time: what a hand alone knows comes into the store late.
+    std::ranges::sort(listing.seqs, {}, [&seen](uint64_t seq) {
+      return std::pair(begin_of(seen.store->at(seq)), seq);
+    });
     if (const auto doubt = doubt_about_absence(*compiled, seen, matches.unsure))
       listing.doubt = doubted("events(" + filter.display + ")", *doubt);
   }

@@ -44,7 +44,7 @@ struct BeforeWanted {
 [[nodiscard]] Judged judge_before(LookBacks& look_backs, const BeforeWanted& wanted,
                                   const Place& place, const Seen& seen, uint64_t window_ns);
 
-// events(**filter): everything that matches, ascending, whatever became of it. `doubt` is set when
+// events(**filter): everything that matches, by the time it began, whatever became of it. `doubt` is set when
 // something may be missing from the list: the test can't pass.
 struct Listing {
   std::vector<uint64_t> seqs;

@@ -188,8 +188,9 @@ Status BpfObserver::begin_test(const TestWatch& watch) {
 Status BpfObserver::enter_services(const TestWatch& watch) {
   const int map = object_.map_fd("fbx_services");
   std::unordered_map<uint64_t, int16_t> owners;
-  if (watch.client_cgroup_id != 0 && leaf_level_ != 0) {
-    const Result<uint64_t> id = identity_of(watch.client_cgroup_id);
+  for (const uint64_t cgroup : {watch.client_cgroup_id, watch.client_leaf_id}) {
+    if (cgroup == 0 || leaf_level_ == 0) continue;
+    const Result<uint64_t> id = identity_of(cgroup);
     if (!id) return std::unexpected(id.error());
     owners.emplace(*id, kPeerClient);
     const fbx_service client{.worker = worker_, .service = FBX_SERVICE_CLIENT,

@@ -34,6 +34,7 @@ struct WatchedService {
 struct TestWatch {
   std::vector<WatchedService> services;
   uint64_t client_cgroup_id = 0;  // the worker's own: a peer made there is the test's client
+  uint64_t client_leaf_id = 0;    // of the programs that steps execute: the client, too; 0 = none
 };
 
 struct Loss {

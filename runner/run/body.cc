@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstring>
 #include <variant>
 
 #include "base/clock.h"
@@ -17,48 +16,28 @@ using check::Judged;
 namespace {
 
 constexpr uint64_t kMs = 1'000'000;
-// While something is awaited the rings are looked at this often (DESIGN section 6).
-constexpr uint64_t kPace = 1 * kMs;
-
-uint64_t after(uint64_t from_ns, int64_t duration_ns) {
-  return from_ns + static_cast<uint64_t>(std::max<int64_t>(duration_ns, 0));
-}
-
-bool exit_matches(const check::ServiceExit& exit, const model::ExpectExit& wanted) {
-  if (wanted.code && (!WIFEXITED(exit.wait_status) || WEXITSTATUS(exit.wait_status) != *wanted.code))
-    return false;
-  if (wanted.signal.empty()) return true;
-  const char* name = WIFSIGNALED(exit.wait_status) ? ::sigabbrev_np(WTERMSIG(exit.wait_status)) : nullptr;
-  return name != nullptr && (wanted.signal == name || wanted.signal == std::string("SIG") + name);
-}
-
-std::string expected_exit_text(const model::ExpectExit& wanted) {
-  if (wanted.code) return "exit with status " + std::to_string(*wanted.code);
-  if (!wanted.signal.empty()) return "end by " + wanted.signal;
-  return "exit";
-}
-
-std::string seconds(int64_t ns) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g s", static_cast<double>(ns) / 1e9);
-  return text;
-}
 
 }  // namespace
 
 check::ServiceExit fact_of(const service::Exit& exit) {
   return {.service = exit.service,
           .wait_status = exit.wait_status,
+          .asked = exit.asked,
           .stopping = exit.stopping,
           .killed_by_fbx = exit.killed_by_fbx,
           .at_ns = exit.at_ns};
 }
 
 Body::Body(const BodyParts& parts, check::Facts& facts)
-    : parts_(parts), facts_(facts), look_backs_(parts.observer->store()) {}
+    : parts_(parts), facts_(facts), look_backs_(parts.observer->store()),
+      reader_(*parts.plan, parts.observer->store()) {}
 
 void Body::run(model::Session& session) {
+  take_output();
   began_ns_ = now_ns();
+  reader_.set_zero(began_ns_);
+  look_backs_.ask([&session](uint32_t callback, uint64_t seq) { return session.where(callback, seq); });
+  session_ = &session;
   scopes_.enter(model::kBodyScope, began_ns_);
   for (;;) {
     model::Turn turn = session.next();
@@ -68,6 +47,7 @@ void Body::run(model::Session& session) {
     }
     auto& request = std::get<model::Request>(turn);
     place_ = request.place;
+    tentative_ = request.tentative;
     session.resume(perform(request));
     pump();
     if (!cannot_go_on_.empty()) cancel(session, cannot_go_on_);
@@ -77,7 +57,9 @@ void Body::run(model::Session& session) {
     }
   }
   facts_.ended_ns = now_ns();
+  tentative_ = false;
   for (Judged& judged : judge_again(model::kBodyScope)) facts_.judged.push_back(std::move(judged));
+  if (const auto raised = look_backs_.failed()) doubt("callback", raised->text(), Place{});
   if (Status collected = parts_.injector->collect(); !collected) {
     doubt("hands", collected.error().text(), Place{});
   }
@@ -89,6 +71,12 @@ void Body::doubt(const char* code, const std::string& text, const Place& place, 
                            .text = text,
                            .place = place,
                            .event = event});
+}
+
+model::Response Body::give_up(const char* code, const std::string& text) {
+  cannot_go_on_ = text;
+  doubt(code, text, place_);
+  return model::Done{};
 }
 
 void Body::cancel(model::Session& session, const std::string& reason) {
@@ -108,6 +96,24 @@ void Body::pump() {
   }
   doubt_late_records();
   note_exits();
+  take_output();
+}
+
+// What the services printed, as events. After it, all that was written before is in the store.
+void Body::take_output() {
+  observe::EventStore& store = parts_.observer->store();
+  uint64_t lost = 0;
+  for (const auto& taken : parts_.services->take_lines(lost)) {
+    observe::Event event;
+    event.type = taken.line.is_stderr ? observe::EventType::kStderr : observe::EventType::kStdout;
+    event.service = taken.service;
+    event.begin_ns = taken.line.from_ns;
+    event.end_ns = taken.line.at_ns;
+    event.text = store.intern(taken.line.text);
+    store.append(event);
+  }
+  if (lost != 0)
+    doubt("events-lost", std::to_string(lost) + " lines of output found no room", Place{});
 }
 
 void Body::doubt_late_records() {
@@ -184,6 +190,7 @@ model::Response Body::install(const Install& what, model::ScopeId scope, const s
     doubt("not-enforced", text + " can't be enforced: " + cannot_go_on_, place_);
     return model::Done{};
   }
+  take_output();
   const uint64_t now = now_ns();
   if (!binds(scope, now)) {
     cannot_go_on_ = text + " is not in force, though its installation succeeded";
@@ -209,6 +216,12 @@ model::Response Body::on(const model::InstallPartition& effect) {
 model::Response Body::on(const model::LeaveScope& effect) {
   const std::vector<Judged> judged = judge_again(effect.scope);
   const uint64_t begin = now_ns();
+  if (const auto paused = paused_.find(effect.scope); paused != paused_.end()) {
+    resume(paused->second, begin);
+    paused_.erase(paused);
+    scopes_.leave(effect.scope);
+    return answer(judged);
+  }
   if (Status lifted = parts_.injector->lift(effect.scope); !lifted) {
     cannot_go_on_ = lifted.error().text();
     doubt("not-lifted", "a fault could not be lifted: " + cannot_go_on_, place_);
@@ -222,132 +235,30 @@ model::Response Body::on(const model::LeaveScope& effect) {
   return answer(judged);
 }
 
-// ---- steps
-
-template <typename Step>
-model::Response Body::step(const Step& step) {
-  last_step_ = step::describe(*parts_.plan, step);
-  step::StepOutcome outcome = parts_.steps->perform(step);
-  last_step_ = outcome.display;
-  append_text(observe::EventType::kStep, outcome.begin_ns, outcome.end_ns, outcome.display,
-              static_cast<int16_t>(step.service));
-  if (outcome.doubt) doubt(outcome.doubt->code.c_str(), outcome.doubt->text, place_);
-  return std::move(outcome.result);
-}
+// ---- waiting and printing
 
 model::Response Body::on(const model::Sleep& effect) {
-  const uint64_t until = after(now_ns(), effect.duration_ns);
-  // In slices, so that the rings do not fill while nothing else is asked for.
+  wait(effect.duration_ns);
+  return model::Done{};
+}
+
+model::Response Body::on(const model::Tick& effect) {
+  wait(effect.wait_ns);
+  return model::Now{now_ns()};
+}
+
+// In slices, so that the rings do not fill while nothing else is asked for.
+void Body::wait(int64_t duration_ns) {
+  const uint64_t until = after(now_ns(), duration_ns);
   for (uint64_t now = now_ns(); now < until; now = now_ns()) {
     if (parts_.deadline->wait_until(std::min(until, now + 20 * kMs))) break;
     pump();
   }
-  return model::Done{};
 }
 
 model::Response Body::on(const model::Print& effect) {
   printed_.push_back(effect.text);
   return model::Done{};
-}
-
-// ---- looking back
-
-check::Seen Body::look() {
-  check::Seen seen{.plan = parts_.plan,
-                   .store = &parts_.observer->store(),
-                   .watch = parts_.watch,
-                   .barrier = {},
-                   .loss = {},
-                   .escapes = {}};
-  const uint64_t begin = now_ns();
-  Result<observe::BarrierResult> barrier = parts_.observer->barrier();
-  doubt_late_records();
-  looked_ns_ = begin;
-  if (barrier) {
-    seen.barrier = std::move(*barrier);
-  } else {
-    seen.barrier.exact = false;
-    seen.barrier.why = barrier.error().text();
-  }
-  if (Status collected = parts_.injector->collect(); !collected) {
-    seen.barrier.exact = false;
-    seen.barrier.why = collected.error().text();
-  }
-  // What a hand alone knows, the calls that the shim denied, came with the collection.
-  looked_to_ = parts_.observer->store().size();
-  seen.loss = parts_.observer->loss();
-  seen.escapes = parts_.observer->escapes();
-  return seen;
-}
-
-Judged Body::judge_look_back(const model::LookBack& what) {
-  const uint64_t window = what.since_start ? 0 : scopes_.begin(what.scope);
-  const uint64_t until = after(now_ns(), what.within_ns);
-  for (;;) {
-    const check::Evaluation evaluation = look_backs_.evaluate(what, place_, look(), window);
-    const uint64_t now = now_ns();
-    if (evaluation.settled || now >= until) {
-      if (evaluation.judged.how != Judged::How::kFailed) pending_.add(what, place_, window);
-      return evaluation.judged;
-    }
-    if (parts_.deadline->wait_until(std::min(until, now + kPace))) return evaluation.judged;
-    note_exits();
-  }
-}
-
-model::Response Body::on(const model::LookBack& effect) { return answer({judge_look_back(effect)}); }
-
-std::vector<Judged> Body::judge_again(model::ScopeId scope) {
-  if (!pending_.any(scope)) return {};
-  const check::Seen seen = look();
-  return pending_.leave(scope, look_backs_, seen);
-}
-
-model::Response Body::answer(const std::vector<Judged>& judged) {
-  model::Response response = model::Done{};
-  for (const Judged& one : judged) {
-    facts_.judged.push_back(one);
-    const bool first_failure =
-        one.how == Judged::How::kFailed && std::holds_alternative<model::Done>(response);
-    if (first_failure) response = model::Fail{one.text};
-  }
-  return response;
-}
-
-// ---- exits
-
-model::Response Body::on(const model::ExpectExit& effect) {
-  const auto service = static_cast<int16_t>(effect.service);
-  const std::string& name = parts_.plan->services[effect.service].name;
-  const uint64_t until = after(now_ns(), effect.within_ns);
-  for (;;) {
-    note_exits();
-    const auto last = std::find_if(facts_.exits.rbegin(), facts_.exits.rend(),
-                                   [&](const auto& exit) { return exit.service == service; });
-    const uint64_t now = now_ns();
-    if (last != facts_.exits.rend()) {
-      last->asked = true;
-      const bool held = exit_matches(*last, effect);
-      Judged judged{.how = held ? Judged::How::kHeld : Judged::How::kFailed,
-                    .code = "expect-exit",
-                    .text = name + " " + service::describe_wait_status(last->wait_status),
-                    .place = place_};
-      if (!held) {
-        judged.actual = judged.text;
-        judged.expected = name + " to " + expected_exit_text(effect);
-        judged.text += ", expected it to " + expected_exit_text(effect);
-      }
-      return answer({judged});
-    }
-    if (now >= until || parts_.deadline->wait_until(std::min(until, now + kPace))) {
-      return answer({{.how = Judged::How::kFailed,
-                      .code = "expect-exit",
-                      .text = name + " did not " + expected_exit_text(effect) + " within " +
-                              seconds(effect.within_ns),
-                      .place = place_}});
-    }
-    pump();
-  }
 }
 
 }  // namespace fbx::run

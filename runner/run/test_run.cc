@@ -130,6 +130,7 @@ Status TestRun::begin_hands() {
                             .services = {},
                             .store = &context_.observer->store()};
   watch_.client_cgroup_id = context_.worker->cgroup_id;
+  watch_.client_leaf_id = sandbox_->client_leaf().id();
   for (size_t i = 0; i < plan_.services.size(); ++i) {
     const auto index = static_cast<int16_t>(i);
     const uint64_t cgroup = sandbox_->leaf(i).id();
@@ -185,6 +186,7 @@ Status TestRun::start_services() {
   });
   steps_ = std::make_unique<step::StepClient>(plan_, service::owners_of(*sandbox_, plan_.services.size()),
                                               deadline_.fd());
+  steps_->look_up_paths_in(sandbox_->root_fd());
   if (const int ring = context_.observer->poll_fd(); ring >= 0) {
     steps_->meanwhile(ring, [this] { static_cast<void>(context_.observer->pump()); });
   }
@@ -192,6 +194,7 @@ Status TestRun::start_services() {
                                            .test = context_.test,
                                            .observer = context_.observer,
                                            .injector = context_.injector,
+                                           .sandbox = sandbox_.get(),
                                            .services = services_.get(),
                                            .steps = steps_.get(),
                                            .deadline = &deadline_,
@@ -202,6 +205,7 @@ Status TestRun::start_services() {
   using Kind = service::StartFailure::Kind;
   switch (failure->kind) {
     case Kind::kExec:
+    case Kind::kPrepare:
     case Kind::kDied:
     case Kind::kNotReady:
       facts_.start_failure = failure->text;
@@ -224,7 +228,8 @@ Status TestRun::run_body() {
   body_->pump();
   Result<std::unique_ptr<model::Session>> session = model::Session::start(
       plan_, context_.test,
-      {.seed = test_seed(context_.seed, plan_.tests[context_.test].name)});
+      {.seed = test_seed(context_.seed, plan_.tests[context_.test].name),
+       .events = &body_->events()});
   if (!session) return fail_in(std::move(session), "loading the test's code");
   if (Status armed = deadline_.arm(context_.timeout_ns); !armed) return armed;
   body_->run(**session);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -152,6 +153,47 @@ Status Cgroup::kill() const {
   if (::write(fd.get(), "1", 1) != 1 && errno != ENODEV)
     return fail_errno("killing cgroup " + name_);
   return {};
+}
+
+Result<bool> Cgroup::freeze(bool frozen, int64_t bound_ns) const {
+  if (descent_) return fail("without a cgroup its processes can't be stopped together");
+  const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
+  const Fd fd(::openat(fd_.get(), "cgroup.freeze", O_WRONLY | O_CLOEXEC));
+  if (!fd) return fail_errno("opening cgroup.freeze of " + name_);
+  const Fd events(::openat(fd_.get(), "cgroup.events", O_RDONLY | O_CLOEXEC));
+  if (!events) return fail_errno("opening cgroup.events of " + name_);
+  if (::write(fd.get(), frozen ? "1" : "0", 1) != 1)
+    return fail_errno("freezing cgroup " + name_);
+  pollfd waiting{events.get(), POLLPRI, 0};
+  const char* wanted = frozen ? "frozen 1" : "frozen 0";
+  for (;;) {
+    char text[256] = {};
+    if (::pread(events.get(), text, sizeof text - 1, 0) < 0)
+      return fail_errno("reading cgroup.events of " + name_);
+    if (std::strstr(text, wanted) != nullptr) return true;
+    if (now_ns() >= deadline) return false;
+    if (::ppoll(&waiting, 1, &kLookAgain, nullptr) < 0 && errno != EINTR)
+      return fail_errno("waiting for cgroup " + name_);
+  }
+}
+
+// Frozen, they can't fork while they are killed one by one.
+Result<bool> Cgroup::empty(int64_t bound_ns) const {
+  constexpr int64_t kFreezeNs = 100'000'000;
+  if (descent_) {
+    descent_->kill();
+    return descent_->wait_empty(bound_ns);
+  }
+  const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
+  while (!processes().empty()) {
+    (void)freeze(true, kFreezeNs);
+    for (const int pid : processes()) ::kill(pid, SIGKILL);
+    if (auto thawed = freeze(false, kFreezeNs); !thawed) return thawed;
+    auto gone = wait_empty(kFreezeNs);
+    if (!gone || *gone) return gone;
+    if (now_ns() >= deadline) return false;
+  }
+  return wait_empty(bound_ns);
 }
 
 Result<bool> Cgroup::wait_empty(int64_t bound_ns) const {

@@ -161,12 +161,17 @@ std::vector<std::string> executed_files(const plan::Plan& plan) {
     files.insert(file);
     files.insert(real.string());
   };
-  for (const plan::Service& service : plan.services) {
-    const auto found = find_binary(service.binary, plan.spec_dir, path);
-    if (!found) continue;
+  const auto add_program = [&](const std::string& program) {
+    const auto found = find_binary(program, plan.spec_dir, path);
+    if (!found) return;
     add(found->path);
     if (const std::string interpreter = interpreter_of(found->path); interpreter.starts_with('/'))
       add(interpreter);
+  };
+  for (const plan::Service& service : plan.services) {
+    add_program(service.binary);
+    for (const auto& command : service.prepare) add_program(command.front());
+    if (!service.healthcheck.argv.empty()) add_program(service.healthcheck.argv.front());
   }
   return {files.begin(), files.end()};
 }

@@ -30,7 +30,7 @@ Result<Binary> find_binary(const std::string& binary, const std::string& spec_di
 // are those of the services.
 [[nodiscard]] Diagnostics check_binaries(const plan::Plan& plan);
 
-// What the sandbox must keep visible: the binaries and the interpreters of scripts (#!).
+// What the sandbox must keep visible: the binaries, the programs of prepare= and command(), and the interpreters of scripts (#!).
 [[nodiscard]] std::vector<std::string> executed_files(const plan::Plan& plan);
 
 }  // namespace fbx::service

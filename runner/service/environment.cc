@@ -75,11 +75,12 @@ std::string with_spec_dir(std::string_view text, const std::string& spec_dir) {
   }
 }
 
-Environment service_environment(const plan::Plan& plan, size_t service, const Identity& user,
-                                const Variables& caller) {
-  const plan::Service& own = plan.services.at(service);
-  std::map<std::string, std::string> env;
-  Environment out;
+namespace {
+
+using Named = std::map<std::string, std::string>;
+
+Named base_variables(const Identity& user, const Variables& caller) {
+  Named env;
   env["PATH"] = service_path();
   env["LANG"] = "C.UTF-8";
   for (const auto& [name, value] : caller) {
@@ -88,19 +89,41 @@ Environment service_environment(const plan::Plan& plan, size_t service, const Id
   env["HOME"] = user.home;
   env["USER"] = user.name;
   env["TMPDIR"] = "/tmp";
+  return env;
+}
+
+Environment finished(const plan::Plan& plan, const Pairs& own, Named env) {
+  Environment out;
+  add_interfaces(plan, env);
+  for (const auto& [name, value] : own) env[name] = with_spec_dir(value, plan.spec_dir);
+  for (const auto& [name, value] : env) out.entries.push_back(name + "=" + value);
+  return out;
+}
+
+}  // namespace
+
+Environment client_environment(const plan::Plan& plan, const Pairs& own, const Identity& user,
+                               const Variables& caller) {
+  return finished(plan, own, base_variables(user, caller));
+}
+
+Environment service_environment(const plan::Plan& plan, size_t service, const Identity& user,
+                                const Variables& caller) {
+  const plan::Service& own = plan.services.at(service);
+  Named env = base_variables(user, caller);
+  std::vector<std::string> withheld;
   for (const auto& [name, value] : caller) {
     for (const std::string& glob : own.inherit_env) {
       if (::fnmatch(glob.c_str(), name.c_str(), 0) != 0) continue;
       if (never_passes(name))
-        out.withheld.push_back(name);
+        withheld.push_back(name);
       else
         env[name] = value;
       break;
     }
   }
-  add_interfaces(plan, env);
-  for (const auto& [name, value] : own.env) env[name] = with_spec_dir(value, plan.spec_dir);
-  for (const auto& [name, value] : env) out.entries.push_back(name + "=" + value);
+  Environment out = finished(plan, own.env, std::move(env));
+  out.withheld = std::move(withheld);
   return out;
 }
 

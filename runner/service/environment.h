@@ -28,6 +28,11 @@ struct Environment {
   std::vector<std::string> withheld;  // names that inherit_env matched and that never pass
 };
 
+// What a program gets that a step executes: the same without inherit_env, and `own` as its env.
+using Pairs = std::vector<std::pair<std::string, std::string>>;
+[[nodiscard]] Environment client_environment(const plan::Plan& plan, const Pairs& own,
+                                             const Identity& user, const Variables& caller);
+
 [[nodiscard]] Environment service_environment(const plan::Plan& plan, size_t service,
                                               const Identity& user, const Variables& caller);
 

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <csignal>
 #include <deque>
+#include <utility>
 
 #include "base/clock.h"
 
@@ -26,43 +27,54 @@ struct OutputPump::Stream {
   std::string unfinished;
   uint64_t unfinished_ns = 0;
 
-  void take(std::string_view bytes, uint64_t now);
-  void finish_line(uint64_t now);
-  void read_all();
+  uint64_t empty_ns = 0;  // when the pipe was last seen empty
 };
 
-void OutputPump::Stream::finish_line(uint64_t now) {
-  if (!unfinished.empty() && unfinished.back() == '\r') unfinished.pop_back();
-  lines.push_back({now, is_stderr, std::move(unfinished)});
-  unfinished.clear();
-  if (lines.size() > kKeptLines) lines.pop_front();
+void OutputPump::finish_line(Stream& stream, uint64_t now) {
+  std::string& text = stream.unfinished;
+  if (!text.empty() && text.back() == '\r') text.pop_back();
+  std::erase_if(watches_, [](const Watch& watch) { return watch.seen.use_count() == 1; });
+  for (const Watch& watch : watches_) {
+    if (watch.service == stream.service && !*watch.seen && watch.test(text)) *watch.seen = true;
+  }
+  stream.lines.push_back({now, stream.empty_ns, stream.is_stderr, text.substr(0, kLongestLine)});
+  if (stream.lines.size() > kKeptLines) stream.lines.pop_front();
+  if (taken_bytes_ + text.size() > kMostTaken) {
+    ++lost_lines_;
+  } else {
+    taken_bytes_ += text.size();
+    taken_.push_back({stream.service, {now, stream.empty_ns, stream.is_stderr, std::move(text)}});
+  }
+  text.clear();
 }
 
-void OutputPump::Stream::take(std::string_view bytes, uint64_t now) {
+void OutputPump::take(Stream& stream, std::string_view bytes, uint64_t now) {
   while (!bytes.empty()) {
     const size_t end = bytes.find('\n');
     const std::string_view part = bytes.substr(0, end);
-    const size_t room = kLongestLine - std::min(kLongestLine, unfinished.size());
-    unfinished += part.substr(0, room);
-    unfinished_ns = now;
+    const size_t room = kLongestEvent - std::min(kLongestEvent, stream.unfinished.size());
+    stream.unfinished += part.substr(0, room);
+    stream.unfinished_ns = now;
     if (end == std::string_view::npos) return;
-    finish_line(now);
+    finish_line(stream, now);
     bytes.remove_prefix(end + 1);
   }
 }
 
-void OutputPump::Stream::read_all() {
+void OutputPump::read_all(Stream& stream) {
   char chunk[16384];
   // Bounded, so that a service that writes without end does not hold the lock for ever.
-  for (int round = 0; fd && round < 64; ++round) {
-    const ssize_t n = ::read(fd.get(), chunk, sizeof chunk);
+  for (int round = 0; stream.fd && round < 64; ++round) {
+    const uint64_t before = now_ns();
+    const ssize_t n = ::read(stream.fd.get(), chunk, sizeof chunk);
     if (n > 0) {
-      take({chunk, static_cast<size_t>(n)}, now_ns());
+      take(stream, {chunk, static_cast<size_t>(n)}, now_ns());
     } else if (n == 0) {
-      if (!unfinished.empty()) finish_line(now_ns());
-      fd.reset();
+      if (!stream.unfinished.empty()) finish_line(stream, now_ns());
+      stream.fd.reset();
     } else if (errno != EINTR) {
-      if (errno != EAGAIN) fd.reset();
+      if (errno != EAGAIN) stream.fd.reset();
+      stream.empty_ns = before;
       return;
     }
   }
@@ -98,6 +110,7 @@ Status OutputPump::add(int16_t service, bool is_stderr, Fd read_end) {
   stream->service = service;
   stream->is_stderr = is_stderr;
   stream->fd = std::move(read_end);
+  stream->empty_ns = now_ns();
   {
     const std::lock_guard lock(mutex_);
     streams_.push_back(std::move(stream));
@@ -106,13 +119,27 @@ Status OutputPump::add(int16_t service, bool is_stderr, Fd read_end) {
   return {};
 }
 
+std::shared_ptr<const std::atomic<bool>> OutputPump::watch(int16_t service, LineTest test) {
+  auto seen = std::make_shared<std::atomic<bool>>(false);
+  const std::lock_guard lock(mutex_);
+  watches_.push_back({service, std::move(test), seen});
+  return seen;
+}
+
+std::vector<OutputPump::Taken> OutputPump::take_lines(uint64_t& lost) {
+  const std::lock_guard lock(mutex_);
+  lost = std::exchange(lost_lines_, 0);
+  taken_bytes_ = 0;
+  return std::exchange(taken_, {});
+}
+
 void OutputPump::pump() {
   const std::lock_guard lock(mutex_);
   pump_locked();
 }
 
 void OutputPump::pump_locked() {
-  for (const auto& stream : streams_) stream->read_all();
+  for (const auto& stream : streams_) read_all(*stream);
 }
 
 void OutputPump::run() {
@@ -141,7 +168,8 @@ std::vector<OutputLine> OutputPump::last(int16_t service, size_t n) const {
     if (stream->service != service) continue;
     lines.insert(lines.end(), stream->lines.begin(), stream->lines.end());
     if (!stream->unfinished.empty())
-      lines.push_back({stream->unfinished_ns, stream->is_stderr, stream->unfinished});
+      lines.push_back({stream->unfinished_ns, stream->empty_ns, stream->is_stderr,
+                       stream->unfinished.substr(0, kLongestLine)});
   }
   std::ranges::stable_sort(lines, {}, &OutputLine::at_ns);
   if (lines.size() > n) lines.erase(lines.begin(), lines.end() - static_cast<ptrdiff_t>(n));

@@ -99,8 +99,8 @@ Result<std::unique_ptr<ReadyCheck>> make_ready_check(const ReadyContext& context
     case Kind::kListen: return make_listen_check(context, service);
     case Kind::kTcp: return dial(parse_tcp_target(check.target), false);
     case Kind::kHttp: return dial(parse_http_target(check.target), true);
-    case Kind::kCommand: return fail("health check command(): not yet");
-    case Kind::kOutput: return fail("health check output(): not yet");
+    case Kind::kCommand: return make_command_check(context, service, check.argv);
+    case Kind::kOutput: return make_output_check(context, service, check.target);
   }
   return fail("unknown kind of health check");
 }

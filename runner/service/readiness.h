@@ -13,7 +13,9 @@
 
 #include "base/result.h"
 #include "runner/sandbox/sandbox.h"
+#include "runner/service/command.h"
 #include "runner/service/listeners.h"
+#include "runner/service/output.h"
 #include "spec/plan/plan.h"
 
 namespace fbx::service {
@@ -43,9 +45,14 @@ struct ReadyContext {
   const Listeners* listeners = nullptr;
   // Whether a socket made in that cgroup is the service's.
   std::function<bool(uint32_t service, uint64_t cgroup)> owns;
+  OutputPump* output = nullptr;
+  // A program that runs as the service does and is no part of it.
+  std::function<Result<CommandRequest>(size_t service, const std::vector<std::string>& argv)>
+      command = {};
 };
 
-// An error (kNotYet kinds, an address that can't be understood) is the user's to read.
+// Made before the service is born, so that none of its output is missed. An error (an address or a
+// pattern that can't be understood) is the user's to read.
 Result<std::unique_ptr<ReadyCheck>> make_ready_check(const ReadyContext& context, size_t service);
 
 // "port 5432 of service inventory is answered by process 812 (nc), which is no service of the test"

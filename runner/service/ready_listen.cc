@@ -2,20 +2,15 @@
 //
 // "Every declared interface listens", without dialling it: the kernel's list of listeners says
 // which cgroup made each.
-#include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "base/clock.h"
 #include "runner/sandbox/descent.h"
 #include "runner/service/ready_parts.h"
+#include "runner/step/dial.h"
 #include "runner/step/peer_owner.h"
 
 namespace fbx::service {
@@ -83,29 +78,11 @@ class ListenCheck : public ReadyCheck {
   uint64_t wake_ns_;
 };
 
-// sun_path is short and the sandbox's root is elsewhere: the folder is opened inside the root and
-// the socket named through /proc/self/fd.
 int connect_in_root(int root_fd, const std::string& path, int type) {
-  const size_t slash = path.rfind('/');
-  const std::string folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-  const std::string name = path.substr(slash == std::string::npos ? 0 : slash + 1);
-  open_how how{};
-  how.flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT;
-  const sandbox::Fd dir(static_cast<int>(
-      ::syscall(SYS_openat2, root_fd, folder.c_str(), &how, sizeof how)));
-  if (!dir) return -1;
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  const std::string through = "/proc/self/fd/" + std::to_string(dir.get()) + "/" + name;
-  if (through.size() >= sizeof address.sun_path) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  std::memcpy(address.sun_path, through.c_str(), through.size() + 1);
+  const auto address = step::unix_address(root_fd, path);
+  if (!address) return -1;
   sandbox::Fd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd || ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0)
-    return -1;
+  if (!fd || ::connect(fd.get(), address->get(), address->size) != 0) return -1;
   return fd.release();
 }
 

@@ -34,6 +34,13 @@ std::unique_ptr<ReadyCheck> make_listen_check(const ReadyContext& context, size_
 std::unique_ptr<ReadyCheck> make_dial_check(const ReadyContext& context, size_t service,
                                             DialTarget target, bool http, int status);
 
+// A command that ends with 0: run again until it does.
+std::unique_ptr<ReadyCheck> make_command_check(const ReadyContext& context, size_t service,
+                                               std::vector<std::string> argv);
+// A line of the service's output, of either stream, in which `pattern` (RE2) is found.
+Result<std::unique_ptr<ReadyCheck>> make_output_check(const ReadyContext& context, size_t service,
+                                                      const std::string& pattern);
+
 // Whether a stream or datagram socket of the service is bound to a path in the sandbox.
 ReadyAnswer unix_answer(const ReadyContext& context, size_t service,
                         const plan::Interface& interface);

@@ -3,6 +3,7 @@
 
 #include <sys/wait.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -63,12 +64,29 @@ ServiceSet::State::State(ServiceSetOptions given)
     : options(std::move(given)),
       spec_dir(without_links(options.plan->spec_dir)),
       members(options.plan->services.size()),
+      prepared(options.plan->services.size(), false),
       owns(owners_of(*options.sandbox, members.size())) {}
 
 void ServiceSet::State::note_fact(observe::Lifecycle what, size_t i, uint64_t at_ns,
                                   int wait_status) {
   facts.push_back({what, static_cast<int16_t>(i), members[i].born.pid, wait_status, at_ns});
 }
+
+namespace {
+
+// Signals whose meaning is "end", so that an exit with a status is what was asked for, too.
+bool means_end(int signal, const plan::Service& service) {
+  return signal == SIGTERM || signal == SIGINT || signal == SIGQUIT || signal == SIGKILL ||
+         signal == signal_number(service.stop_signal);
+}
+
+bool was_asked(int signal, const plan::Service& service, int wait_status) {
+  if (signal == 0) return false;
+  if (WIFSIGNALED(wait_status)) return WTERMSIG(wait_status) == signal;
+  return means_end(signal, service);
+}
+
+}  // namespace
 
 bool ServiceSet::State::collect_exit(size_t i) {
   Member& member = members[i];
@@ -81,17 +99,23 @@ bool ServiceSet::State::collect_exit(size_t i) {
   member.check.reset();
   member.born.pidfd.reset();
   member.born.exec_pipe.reset();
+  const bool asked = was_asked(member.asked_signal, service(i), member.wait_status);
   exits.push_back({static_cast<int16_t>(i), member.born.pid, member.wait_status, now,
-                   member.stopping, member.killed});
-  note_fact(member.killed ? observe::Lifecycle::kKilled : observe::Lifecycle::kExited, i, now,
+                   member.stopping, asked, member.killed});
+  const bool killed = member.killed || member.asked_signal == SIGKILL;
+  note_fact(killed ? observe::Lifecycle::kKilled : observe::Lifecycle::kExited, i, now,
             member.wait_status);
   return true;
 }
 
-void ServiceSet::State::clear_leaf(size_t i) {
+void ServiceSet::State::clear_leaf(size_t i, bool for_good) {
   const sandbox::Cgroup& leaf = options.sandbox->leaf(i);
-  (void)leaf.kill();
   constexpr int64_t kBoundNs = 2'000'000'000;
+  if (!for_good) {
+    (void)leaf.empty(kBoundNs);
+    return;
+  }
+  (void)leaf.kill();
   (void)leaf.wait_empty(kBoundNs);
 }
 
@@ -102,13 +126,66 @@ ServiceSet::~ServiceSet() {
   State& s = *state_;
   for (size_t i = 0; i < s.members.size(); ++i) {
     if (!s.members[i].lives()) continue;
-    s.clear_leaf(i);
+    s.clear_leaf(i, true);
     (void)collect(s.members[i].born);
   }
 }
 
 std::optional<StartFailure> ServiceSet::start_all(uint64_t deadline_ns) {
-  return Starter(*state_, deadline_ns).run();
+  std::vector<bool> wanted;
+  for (size_t i = 0; i < state_->members.size(); ++i)
+    wanted.push_back(!state_->service(i).manual_start);
+  return Starter(*state_, std::move(wanted), deadline_ns).run();
+}
+
+std::optional<StartFailure> ServiceSet::start(int16_t service, uint64_t deadline_ns) {
+  const auto i = static_cast<size_t>(service);
+  state_->clear_leaf(i);
+  std::vector<bool> wanted(state_->members.size(), false);
+  wanted[i] = true;
+  return Starter(*state_, std::move(wanted), deadline_ns).run();
+}
+
+Status ServiceSet::send_signal(int16_t service, int signal) {
+  const auto i = static_cast<size_t>(service);
+  Member& member = state_->members.at(i);
+  if (!member.lives()) return fail("it is not running");
+  member.asked_signal = signal;
+  if (signal != SIGKILL) return sandbox::signal_process(member.born.pidfd.get(), signal);
+  state_->clear_leaf(i);
+  pollfd ended{member.born.pidfd.get(), POLLIN, 0};
+  while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
+  }
+  state_->collect_exit(i);
+  return {};
+}
+
+void ServiceSet::stop(int16_t service) {
+  std::vector<bool> wanted(state_->members.size(), false);
+  wanted.at(static_cast<size_t>(service)) = true;
+  stop_members(*state_, std::move(wanted));
+}
+
+namespace {
+
+constexpr int64_t kFreezeBoundNs = 1'000'000'000;
+
+}  // namespace
+
+Status ServiceSet::pause(int16_t service) {
+  auto frozen =
+      state_->options.sandbox->leaf(static_cast<size_t>(service)).freeze(true, kFreezeBoundNs);
+  if (!frozen) return std::unexpected(frozen.error());
+  if (!*frozen) return fail("not all of its processes stopped within a second");
+  return {};
+}
+
+Status ServiceSet::resume(int16_t service) {
+  auto gone_on =
+      state_->options.sandbox->leaf(static_cast<size_t>(service)).freeze(false, kFreezeBoundNs);
+  if (!gone_on) return std::unexpected(gone_on.error());
+  if (!*gone_on) return fail("its processes did not go on");
+  return {};
 }
 
 void ServiceSet::poll_fds(std::vector<pollfd>& fds) const {
@@ -131,6 +208,11 @@ bool ServiceSet::running(int16_t service) const {
 pid_t ServiceSet::pid(int16_t service) const {
   const Member& member = state_->members.at(static_cast<size_t>(service));
   return member.lives() ? member.born.pid : -1;
+}
+
+std::vector<OutputPump::Taken> ServiceSet::take_lines(uint64_t& lost) {
+  state_->output.pump();
+  return state_->output.take_lines(lost);
 }
 
 std::vector<OutputLine> ServiceSet::last_output(int16_t service, size_t n) const {

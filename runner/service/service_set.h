@@ -23,7 +23,7 @@
 #include "runner/observe/event.h"
 #include "runner/sandbox/sandbox.h"
 #include "runner/service/birth.h"
-#include "runner/service/output_line.h"
+#include "runner/service/output.h"
 #include "runner/step/peer_owner.h"
 #include "spec/plan/plan.h"
 
@@ -45,6 +45,7 @@ struct Exit {
   int wait_status = 0;         // as waitpid gives it
   uint64_t at_ns = 0;
   bool stopping = false;       // after the set began to stop it
+  bool asked = false;          // by a signal of send_signal() that is meant to end it
   bool killed_by_fbx = false;  // SIGKILL after stop_timeout
 };
 
@@ -52,11 +53,12 @@ struct StartFailure {
   enum class Kind {
     kSetup,        // a leaf, a pipe, a user: the machine or fbx
     kExec,         // the program could not be executed
+    kPrepare,      // a command of prepare= failed
     kDied,         // exited before it (or another) was ready
     kNotReady,     // its check's timeout, or the deadline, ran out
     kForeign,      // its port is answered by something that is no service of the test, or by
                    // another service of it
-    kNotYet,       // a kind of health check that this fbx does not have
+    kNotYet,       // something that this fbx does not have
     kInterrupted   // stop_fd became readable
   } kind = Kind::kSetup;
   int16_t service = -1;
@@ -70,7 +72,7 @@ struct ServiceSetOptions {
   const sandbox::Sandbox* sandbox = nullptr;    // with a leaf per service of the plan; outlives it
   // Asked before each start of a service. Empty, or a hook without functions = no filter.
   std::function<Result<BirthHook>(int16_t service)> hook;
-  // Called from inside start_all() while it waits, at least every few ms and with nothing held, so
+  // Called from inside start_all(), start() and stop() while they wait, at least every few ms and with nothing held, so
   // that rings are pumped while services start. May be empty.
   std::function<void()> while_waiting;
   int stop_fd = -1;                             // readable = give up starting
@@ -89,6 +91,19 @@ class ServiceSet {
   // running: call stop_all().
   std::optional<StartFailure> start_all(uint64_t deadline_ns = 0);
 
+  // Starts one service that is not running and waits until it is ready; its prepare= goes before
+  // its first start. What it left running is killed first. Other services are not looked at.
+  std::optional<StartFailure> start(int16_t service, uint64_t deadline_ns = 0);
+  // Sends a signal to a running service. SIGKILL ends all its processes, and it returns when they
+  // are gone; every other one goes to its own process, and it returns at once. An exit by that
+  // signal, or after one that is meant to end a program, has `asked` set.
+  Status send_signal(int16_t service, int signal);
+  // As stop_all() does for all: signal, stop_timeout, cgroup.kill. Its exit has `stopping` set.
+  void stop(int16_t service);
+  // No process of a running service goes on until it is resumed.
+  Status pause(int16_t service);
+  Status resume(int16_t service);
+
   // Adds the descriptors that become readable when a service's own process ends.
   void poll_fds(std::vector<pollfd>& fds) const;
   // The exits since the last call, oldest first, reaped. Does not wait.
@@ -104,6 +119,9 @@ class ServiceSet {
 
   [[nodiscard]] bool running(int16_t service) const;
   [[nodiscard]] pid_t pid(int16_t service) const;  // host pid, -1 when not running
+  // The lines that services have printed since the last call (output.h: take_lines): all that was
+  // written before it.
+  std::vector<OutputPump::Taken> take_lines(uint64_t& lost);
   // The last `n` lines of a service, both streams, by time.
   [[nodiscard]] std::vector<OutputLine> last_output(int16_t service, size_t n) const;
   // Things said and not judged: variables that were withheld.
@@ -120,5 +138,8 @@ class ServiceSet {
 
 // "exited with status 1", "was killed by SIGSEGV (core dumped)".
 [[nodiscard]] std::string describe_wait_status(int wait_status);
+
+// SIGTERM for "SIGTERM" or "TERM"; 0 when there is no such signal.
+[[nodiscard]] int signal_number(const std::string& name);
 
 }  // namespace fbx::service

@@ -25,8 +25,6 @@ using Phase = Member::Phase;
 namespace {
 
 constexpr uint64_t kNever = UINT64_MAX;
-// How often while_waiting is called at least.
-constexpr uint64_t kBreathNs = 2'000'000;
 constexpr size_t kShownLines = 20;
 
 struct Streams {
@@ -53,6 +51,17 @@ std::string seconds_text(int64_t ns) {
   return text + " s";
 }
 
+// The end of what a program said.
+std::string last_lines(const std::string& text) {
+  size_t begin = text.size();
+  while (begin > 0 && text[begin - 1] == '\n') --begin;
+  const size_t end = begin;
+  for (size_t lines = 0; begin > 0; --begin) {
+    if (text[begin - 1] == '\n' && ++lines == kShownLines) break;
+  }
+  return text.substr(begin, end - begin);
+}
+
 // ENOENT although the file is there: exec says so when a script's or program's interpreter is not.
 std::string explain_exec(const Error& error, const Binary& binary) {
   std::string text = error.text();
@@ -75,13 +84,42 @@ void add_to_environment(const std::vector<std::string>& what, std::vector<std::s
 
 }  // namespace
 
+Result<Environment> ServiceSet::State::environment_of(size_t i, const Identity& user) {
+  Environment env = service_environment(*options.plan, i, user, caller_environment());
+  for (const std::string& name : env.withheld) {
+    const std::string note = "service " + service(i).name + ": " + name + " is not inherited";
+    if (std::ranges::find(notes, note) == notes.end()) notes.push_back(note);
+  }
+  return env;
+}
+
+std::string ServiceSet::State::folder_of(size_t i) const {
+  const std::string cwd = with_spec_dir(service(i).cwd, spec_dir);
+  return (std::filesystem::path(spec_dir) / cwd).lexically_normal().string();
+}
+
+Result<CommandRequest> ServiceSet::State::command_for(size_t i,
+                                                      const std::vector<std::string>& argv) {
+  auto user = resolve_user(service(i).user);
+  if (!user) return std::unexpected(user.error());
+  auto env = environment_of(i, *user);
+  if (!env) return std::unexpected(env.error());
+  CommandRequest request;
+  request.sandbox = options.sandbox;
+  request.spec_dir = spec_dir;
+  for (const std::string& word : argv) request.argv.push_back(with_spec_dir(word, spec_dir));
+  request.env = std::move(env->entries);
+  request.cwd = folder_of(i);
+  request.user = std::move(*user);
+  return request;
+}
+
 Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
   const plan::Service& own = service(i);
   auto user = resolve_user(own.user);
   if (!user) return std::unexpected(user.error());
-  Environment env = service_environment(*options.plan, i, *user, caller_environment());
-  for (const std::string& name : env.withheld)
-    notes.push_back("service " + own.name + ": " + name + " is not inherited");
+  auto env = environment_of(i, *user);
+  if (!env) return std::unexpected(env.error());
   auto out = stream_to(output, i, false, *user);
   if (!out) return std::unexpected(out.error());
   auto err = stream_to(output, i, true, *user);
@@ -95,9 +133,8 @@ Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
   request.shown = own.binary;
   request.argv.push_back(binary.path);
   for (const std::string& arg : own.args) request.argv.push_back(with_spec_dir(arg, spec_dir));
-  request.env = std::move(env.entries);
-  const std::string cwd = with_spec_dir(own.cwd, spec_dir);
-  request.cwd = (std::filesystem::path(spec_dir) / cwd).lexically_normal().string();
+  request.env = std::move(env->entries);
+  request.cwd = folder_of(i);
   request.user = std::move(*user);
   request.stdout_fd = out->get();
   request.stderr_fd = err->get();
@@ -113,8 +150,9 @@ Result<Born> ServiceSet::State::give_birth_to(size_t i, const Binary& binary) {
   return give_birth(request);
 }
 
-Starter::Starter(ServiceSet::State& state, uint64_t deadline_ns)
-    : state_(state), deadline_ns_(deadline_ns == 0 ? kNever : deadline_ns) {}
+Starter::Starter(ServiceSet::State& state, std::vector<bool> wanted, uint64_t deadline_ns)
+    : state_(state), wanted_(std::move(wanted)),
+      deadline_ns_(deadline_ns == 0 ? kNever : deadline_ns) {}
 
 StartFailure Starter::failure(StartFailure::Kind kind, size_t i, std::string text) const {
   state_.output.pump();
@@ -128,18 +166,21 @@ StartFailure Starter::failure(StartFailure::Kind kind, size_t i, std::string tex
 }
 
 // What this fbx can't do yet is said before anything starts.
-Starter::Failure Starter::prepare() {
+Starter::Failure Starter::check_all() {
   auto listeners = Listeners::open();
   if (!listeners)
     return failure(StartFailure::Kind::kSetup, 0, listeners.error().text());
   listeners_ = std::move(*listeners);
-  context_ = {state_.options.plan, state_.options.sandbox, &*listeners_, state_.owns};
+  context_ = {state_.options.plan, state_.options.sandbox, &*listeners_, state_.owns,
+              &state_.output,
+              [this](size_t i, const std::vector<std::string>& argv) {
+                return state_.command_for(i, argv);
+              }};
   for (size_t i = 0; i < state_.members.size(); ++i) {
     const plan::Service& service = state_.service(i);
     const auto not_yet = [&](const std::string& what) {
       return failure(StartFailure::Kind::kNotYet, i, "service " + service.name + ": " + what);
     };
-    if (!service.prepare.empty()) return not_yet("prepare=: not yet");
     if (!service.limits.empty()) return not_yet("limits=: not yet");
     if (signal_number(service.stop_signal) == 0)
       return not_yet("unknown stop signal " + service.stop_signal);
@@ -154,7 +195,22 @@ Starter::Failure Starter::run() {
   const sandbox::NetworkVisit visit(*state_.options.sandbox);
   if (!visit.status())
     return failure(StartFailure::Kind::kSetup, 0, visit.status().error().text());
-  if (Failure f = prepare()) return f;
+  Failure failed = go();
+  for (Member& member : state_.members) {
+    if (member.phase != Phase::kPreparing) continue;
+    member.command.reset();
+    member.phase = Phase::kIdle;
+  }
+  return failed;
+}
+
+Starter::Failure Starter::go() {
+  if (Failure f = check_all()) return f;
+  for (size_t i = 0; i < wanted_.size(); ++i) {
+    if (!wanted_[i]) continue;
+    state_.output.pump();
+    state_.members[i] = Member();
+  }
   for (;;) {
     if (Failure f = begin_those_that_can()) return f;
     if (all_ready()) return std::nullopt;
@@ -165,18 +221,17 @@ Starter::Failure Starter::run() {
 bool Starter::all_ready() const {
   for (size_t i = 0; i < state_.members.size(); ++i) {
     const Phase phase = state_.members[i].phase;
-    const bool wanted = !state_.service(i).manual_start;
-    if (wanted && phase != Phase::kReady && phase != Phase::kGone) return false;
+    if (wanted_[i] && phase != Phase::kReady && phase != Phase::kGone) return false;
   }
   return true;
 }
 
-// A dependency that is started by hand is not waited for.
+// What is not to be started now is not waited for.
 bool Starter::may_begin(size_t i) const {
-  if (state_.members[i].phase != Phase::kIdle || state_.service(i).manual_start) return false;
+  if (!wanted_[i] || state_.members[i].phase != Phase::kIdle) return false;
   return std::ranges::all_of(state_.service(i).depends_on, [&](uint32_t on) {
     const Phase phase = state_.members[on].phase;
-    return phase == Phase::kReady || phase == Phase::kGone || state_.service(on).manual_start;
+    return phase == Phase::kReady || phase == Phase::kGone || !wanted_[on];
   });
 }
 
@@ -193,6 +248,52 @@ Starter::Failure Starter::begin_those_that_can() {
 }
 
 Starter::Failure Starter::begin(size_t i) {
+  return state_.prepared[i] ? give_birth(i) : prepare(i);
+}
+
+// The next command of prepare=, or the service itself when there is none.
+Starter::Failure Starter::prepare(size_t i) {
+  Member& member = state_.members[i];
+  const plan::Service& service = state_.service(i);
+  if (member.next_command == service.prepare.size()) {
+    state_.prepared[i] = true;
+    member.phase = Phase::kIdle;
+    return give_birth(i);
+  }
+  auto request = state_.command_for(i, service.prepare[member.next_command]);
+  auto command = request ? Command::start(*request)
+                         : Result<std::unique_ptr<Command>>(std::unexpected(request.error()));
+  if (!command)
+    return failure(StartFailure::Kind::kPrepare, i,
+                   "preparing service " + service.name + ": " + command.error().text());
+  member.command = std::move(*command);
+  member.phase = Phase::kPreparing;
+  member.missing = "its prepare= command runs: " +
+                   command_text(service.prepare[member.next_command]);
+  member.check_deadline_ns =
+      now_ns() + static_cast<uint64_t>(state_.options.plan->timeout_ns);
+  return std::nullopt;
+}
+
+// A command of prepare= has ended.
+Starter::Failure Starter::prepared(size_t i) {
+  Member& member = state_.members[i];
+  const plan::Service& service = state_.service(i);
+  const int status = member.command->wait_status();
+  if (status != 0 || member.command->too_much()) {
+    const std::string said = last_lines(member.command->out() + member.command->err());
+    const std::string what = command_text(service.prepare[member.next_command]);
+    member.command.reset();
+    return failure(StartFailure::Kind::kPrepare, i,
+                   "preparing service " + service.name + ": " + what + " " +
+                       describe_wait_status(status) + (said.empty() ? "" : ":\n" + said));
+  }
+  member.command.reset();
+  ++member.next_command;
+  return prepare(i);
+}
+
+Starter::Failure Starter::give_birth(size_t i) {
   Member& member = state_.members[i];
   const plan::Service& service = state_.service(i);
   const std::string starting = "starting service " + service.name + ": ";
@@ -200,6 +301,9 @@ Starter::Failure Starter::begin(size_t i) {
   if (!binary)
     return failure(StartFailure::Kind::kExec, i,
                    starting + "exec " + service.binary + ": " + binary.error().text());
+  // Before the birth: a check of its output must see its first line.
+  auto check = make_ready_check(context_, i);
+  if (!check) return failure(StartFailure::Kind::kNotYet, i, check.error().text());
   auto born = state_.give_birth_to(i, *binary);
   if (!born) return failure(StartFailure::Kind::kSetup, i, starting + born.error().text());
   auto executed = std::move(member.executed);
@@ -207,6 +311,7 @@ Starter::Failure Starter::begin(size_t i) {
   member.executed = std::move(executed);
   member.phase = Phase::kBorn;
   member.born = std::move(*born);
+  member.check = std::move(*check);
   member.missing = "it has not executed";
   member.check_deadline_ns =
       now_ns() + static_cast<uint64_t>(service.healthcheck.timeout_ns);
@@ -216,13 +321,9 @@ Starter::Failure Starter::begin(size_t i) {
 Starter::Failure Starter::died(size_t i) {
   const Member& member = state_.members[i];
   const plan::Service& service = state_.service(i);
-  const auto& facts = state_.facts;
-  const bool was_ready = std::ranges::any_of(facts, [&](const LifecycleFact& fact) {
-    return fact.what == observe::Lifecycle::kReady && fact.service == static_cast<int16_t>(i);
-  });
-  if (was_ready && service.may_exit) return std::nullopt;
+  if (member.was_ready && service.may_exit) return std::nullopt;
   std::string text = "service " + service.name + " " + describe_wait_status(member.wait_status);
-  text += was_ready ? " while services were starting" : " before it was ready";
+  text += member.was_ready ? " while services were starting" : " before it was ready";
   return failure(StartFailure::Kind::kDied, i, std::move(text));
 }
 
@@ -245,9 +346,6 @@ Starter::Failure Starter::after_exec(size_t i) {
   member.born.exec_pipe.reset();
   state_.note_fact(observe::Lifecycle::kStarted, i, now);
   const plan::HealthCheck& check = state_.service(i).healthcheck;
-  auto made = make_ready_check(context_, i);
-  if (!made) return failure(StartFailure::Kind::kNotYet, i, made.error().text());
-  member.check = std::move(*made);
   member.check_deadline_ns = now + static_cast<uint64_t>(check.timeout_ns);
   member.phase = Phase::kChecking;
   return ask(i);
@@ -268,6 +366,7 @@ Starter::Failure Starter::ask(size_t i) {
       break;
   }
   member.phase = Phase::kReady;
+  member.was_ready = true;
   member.check.reset();
   state_.note_fact(observe::Lifecycle::kReady, i, now_ns());
   return std::nullopt;
@@ -275,10 +374,12 @@ Starter::Failure Starter::ask(size_t i) {
 
 uint64_t Starter::next_wake() const {
   uint64_t at = deadline_ns_;
-  for (const Member& member : state_.members) {
-    if (!member.lives() || member.phase == Phase::kReady) continue;
+  for (size_t i = 0; i < wanted_.size(); ++i) {
+    const Member& member = state_.members[i];
+    const bool waits = member.lives() || member.phase == Phase::kPreparing;
+    if (!wanted_[i] || !waits || member.phase == Phase::kReady) continue;
     at = std::min(at, member.check_deadline_ns);
-    if (member.check) at = std::min(at, member.check->wake_ns());
+    if (member.phase == Phase::kChecking) at = std::min(at, member.check->wake_ns());
   }
   if (state_.options.while_waiting) at = std::min(at, now_ns() + kBreathNs);
   return at;
@@ -287,6 +388,11 @@ uint64_t Starter::next_wake() const {
 // What has become of member i: executed, dead, ready, too late.
 Starter::Failure Starter::look_at(size_t i, uint64_t now) {
   Member& member = state_.members[i];
+  if (member.phase == Phase::kPreparing) {
+    if (member.command->advance()) return prepared(i);
+    return now >= std::min(member.check_deadline_ns, deadline_ns_) ? Failure(too_late(i, now))
+                                                                   : std::nullopt;
+  }
   if (!member.lives()) return std::nullopt;
   if (member.phase == Phase::kBorn) {
     pollfd executed{member.born.exec_pipe.get(), POLLIN, 0};
@@ -312,8 +418,11 @@ Starter::Failure Starter::look_at(size_t i, uint64_t now) {
 StartFailure Starter::too_late(size_t i, uint64_t now) const {
   const Member& member = state_.members[i];
   const plan::Service& service = state_.service(i);
+  const bool preparing = member.phase == Phase::kPreparing;
+  const int64_t bound = preparing ? state_.options.plan->timeout_ns
+                                  : service.healthcheck.timeout_ns;
   const std::string when = now >= member.check_deadline_ns
-                               ? "within " + seconds_text(service.healthcheck.timeout_ns)
+                               ? "within " + seconds_text(bound)
                                : "when the test's time was over";
   return failure(StartFailure::Kind::kNotReady, i,
                  "service " + service.name + " was not ready " + when + ": " + member.missing);
@@ -321,8 +430,10 @@ StartFailure Starter::too_late(size_t i, uint64_t now) const {
 
 Starter::Failure Starter::wait() {
   std::vector<pollfd> fds{{state_.options.stop_fd, POLLIN, 0}};
-  for (const Member& member : state_.members) {
-    if (!member.lives()) continue;
+  for (size_t i = 0; i < wanted_.size(); ++i) {
+    const Member& member = state_.members[i];
+    if (member.command) member.command->poll_fds(fds);
+    if (!wanted_[i] || !member.lives()) continue;
     fds.push_back({member.born.pidfd.get(), POLLIN, 0});
     if (member.phase == Phase::kBorn) fds.push_back({member.born.exec_pipe.get(), POLLIN, 0});
     if (member.phase == Phase::kChecking)
@@ -340,6 +451,7 @@ Starter::Failure Starter::wait() {
   if (state_.options.while_waiting) state_.options.while_waiting();
   const uint64_t now = now_ns();
   for (size_t i = 0; i < state_.members.size(); ++i) {
+    if (!wanted_[i]) continue;
     if (Failure f = look_at(i, now)) return f;
   }
   if (now >= deadline_ns_)

@@ -19,8 +19,9 @@ namespace {
 
 class Stopper {
  public:
-  explicit Stopper(ServiceSet::State& state)
-      : state_(state), deadlines_(state.members.size(), 0), cleared_(state.members.size(), false) {}
+  Stopper(ServiceSet::State& state, std::vector<bool> wanted, bool for_good)
+      : state_(state), wanted_(std::move(wanted)), for_good_(for_good), deadlines_(state.members.size(), 0),
+        cleared_(state.members.size(), false) {}
 
   void run() {
     for (;;) {
@@ -36,10 +37,11 @@ class Stopper {
     const uint64_t now = now_ns();
     for (size_t i = 0; i < state_.members.size(); ++i) {
       Member& member = state_.members[i];
+      if (!wanted_[i]) continue;
       state_.collect_exit(i);
       if (member.lives() && member.stopping && now >= deadlines_[i]) kill(i);
       if (member.phase == Member::Phase::kGone && !cleared_[i]) {
-        state_.clear_leaf(i);
+        state_.clear_leaf(i, for_good_);
         cleared_[i] = true;
       }
     }
@@ -48,7 +50,7 @@ class Stopper {
   void kill(size_t i) {
     Member& member = state_.members[i];
     member.killed = true;
-    state_.clear_leaf(i);
+    state_.clear_leaf(i, for_good_);
     pollfd ended{member.born.pidfd.get(), POLLIN, 0};
     while (::poll(&ended, 1, -1) < 0 && errno == EINTR) {
     }
@@ -58,7 +60,8 @@ class Stopper {
   [[nodiscard]] bool has_living_dependent(size_t i) const {
     for (size_t k = 0; k < state_.members.size(); ++k) {
       const auto& on = state_.service(k).depends_on;
-      if (state_.members[k].lives() && std::ranges::find(on, i) != on.end()) return true;
+      if (wanted_[k] && state_.members[k].lives() && std::ranges::find(on, i) != on.end())
+        return true;
     }
     return false;
   }
@@ -68,6 +71,7 @@ class Stopper {
     bool any = false;
     for (size_t i = 0; i < state_.members.size(); ++i) {
       Member& member = state_.members[i];
+      if (!wanted_[i]) continue;
       any = any || member.lives();
       if (!member.lives() || member.stopping || has_living_dependent(i)) continue;
       const plan::Service& service = state_.service(i);
@@ -84,23 +88,33 @@ class Stopper {
     uint64_t at = now_ns() + 3'600'000'000'000;
     for (size_t i = 0; i < state_.members.size(); ++i) {
       const Member& member = state_.members[i];
-      if (!member.lives() || !member.stopping) continue;
+      if (!wanted_[i] || !member.lives() || !member.stopping) continue;
       fds.push_back({member.born.pidfd.get(), POLLIN, 0});
       at = std::min(at, deadlines_[i]);
     }
+    const auto& meanwhile = state_.options.while_waiting;
+    if (meanwhile) at = std::min(at, now_ns() + kBreathNs);
     ::poll(fds.data(), fds.size(), poll_timeout_ms(at));
+    if (meanwhile) meanwhile();
   }
 
   ServiceSet::State& state_;
+  std::vector<bool> wanted_;
+  bool for_good_;
   std::vector<uint64_t> deadlines_;
   std::vector<bool> cleared_;
 };
 
 }  // namespace
 
+void stop_members(ServiceSet::State& state, std::vector<bool> wanted) {
+  Stopper(state, std::move(wanted), false).run();
+}
+
 std::vector<Exit> ServiceSet::stop_all() {
   std::vector<Exit> before = take_exits();  // those are not ours
-  Stopper(*state_).run();
+  for (Member& member : state_->members) member.command.reset();
+  Stopper(*state_, std::vector<bool>(state_->members.size(), true), true).run();
   std::vector<Exit> caused = std::exchange(state_->exits, {});
   before.insert(before.end(), caused.begin(), caused.end());
   return before;

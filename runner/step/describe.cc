@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Steps in words, and the words that all kinds of steps share.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cstdio>
 #include <cstring>
 
 #include "base/clock.h"
+#include "runner/step/sock_diag.h"
 #include "runner/step/step_parts.h"
 
 namespace fbx::step {
@@ -63,6 +66,10 @@ std::string describe(const plan::Plan& plan, const model::ExchangeStep& step) {
   return target_of(plan, step.service, step.interface) + ".exchange " + quoted(step.data);
 }
 
+std::string describe(const plan::Plan& plan, const model::ConnectStep& step) {
+  return target_of(plan, step.service, step.interface) + ".connect";
+}
+
 std::string plain_error(int errnum) {
   std::string text = std::strerror(errnum);
   if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
@@ -102,6 +109,20 @@ void Answerer::ask(int connected_fd) {
 
 void Answerer::ask(const sockaddr* local, const sockaddr* peer, uint32_t service) {
   if (env_->owner) take(owner_cgroup(local, peer), service);
+}
+
+void Answerer::ask_datagram(int connected_fd) {
+  if (!env_->owner) return;
+  sockaddr_storage local{}, peer{};
+  socklen_t local_size = sizeof local, peer_size = sizeof peer;
+  if (::getsockname(connected_fd, reinterpret_cast<sockaddr*>(&local), &local_size) != 0 ||
+      ::getpeername(connected_fd, reinterpret_cast<sockaddr*>(&peer), &peer_size) != 0)
+    return take(fail_errno("getpeername"), service_);
+  const auto owner =
+      udp_socket_cgroup(reinterpret_cast<sockaddr*>(&local), reinterpret_cast<sockaddr*>(&peer));
+  if (!owner) return take(std::unexpected(owner.error()), service_);
+  if (!*owner) return take(fail("no socket in this network namespace is bound there"), service_);
+  take(**owner, service_);
 }
 
 void Answerer::outside(const std::string& address) {

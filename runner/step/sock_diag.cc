@@ -123,16 +123,26 @@ Result<std::optional<uint64_t>> read_answer(int fd) {
   return cgroup_of(header);
 }
 
-}  // namespace
-
-Result<std::optional<uint64_t>> tcp_socket_cgroup(const sockaddr* own, const sockaddr* remote) {
-  Result<Question> question = make_question(own, remote);
+Result<std::optional<uint64_t>> ask(const Result<Question>& question) {
   if (!question) return std::unexpected(question.error());
   const Netlink netlink;
   if (netlink.fd() < 0) return fail_errno("opening a sock_diag socket");
   const ssize_t sent = ::send(netlink.fd(), &*question, sizeof *question, 0);
   if (sent < 0) return fail_errno("asking sock_diag who owns a socket");
   return read_answer(netlink.fd());
+}
+
+}  // namespace
+
+Result<std::optional<uint64_t>> tcp_socket_cgroup(const sockaddr* own, const sockaddr* remote) {
+  return ask(make_question(own, remote));
+}
+
+// net/ipv4/udp_diag.c: udp_dump_one looks up a packet's receiver, with src and dst as the packet's.
+Result<std::optional<uint64_t>> udp_socket_cgroup(const sockaddr* client, const sockaddr* server) {
+  Result<Question> question = make_question(client, server);
+  if (question) question->request.sdiag_protocol = IPPROTO_UDP;
+  return ask(question);
 }
 
 }  // namespace fbx::step

@@ -21,4 +21,9 @@ namespace fbx::step {
 [[nodiscard]] Result<std::optional<uint64_t>> tcp_socket_cgroup(const sockaddr* own,
                                                                 const sockaddr* remote);
 
+// The cgroup of the UDP socket that takes what is sent from `client` to `server`. Unset when there is
+// none.
+[[nodiscard]] Result<std::optional<uint64_t>> udp_socket_cgroup(const sockaddr* client,
+                                                                const sockaddr* server);
+
 }  // namespace fbx::step

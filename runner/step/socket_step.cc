@@ -3,19 +3,17 @@
 // Steps over a plain socket: connect, write and read at the same time (a service may answer before
 // it has read everything), until the answer is complete, the deadline passes or the step is
 // aborted. Never blocks outside poll.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
+#include <re2/re2.h>
 #include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
+#include <memory>
 #include <optional>
 
 #include "base/clock.h"
+#include "runner/step/dial.h"
 #include "runner/step/step_parts.h"
 
 namespace fbx::step {
@@ -24,58 +22,13 @@ namespace {
 
 using Until = model::ExchangeStep::Until;
 
-class Socket {
- public:
-  explicit Socket(int family)
-      : fd_(::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {}
-  ~Socket() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Socket(const Socket&) = delete;
-  Socket& operator=(const Socket&) = delete;
-  [[nodiscard]] int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-struct Address {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-  [[nodiscard]] const sockaddr* get() const { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-// The words of what is wrong, or the address.
-std::expected<Address, std::string> address_of(const plan::Interface& to) {
-  Address address;
-  if (to.protocol == plan::Protocol::kUdp) return std::unexpected("no steps over udp yet");
-  if (to.protocol != plan::Protocol::kUnix) {
-    auto& v4 = reinterpret_cast<sockaddr_in&>(address.storage);
-    v4.sin_family = AF_INET;
-    v4.sin_port = htons(to.port);
-    v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    address.size = sizeof v4;
-    return address;
-  }
-  auto& unix_address = reinterpret_cast<sockaddr_un&>(address.storage);
-  if (to.path.size() >= sizeof unix_address.sun_path)
-    return std::unexpected("the socket's path is longer than 107 bytes");
-  unix_address.sun_family = AF_UNIX;
-  std::memcpy(unix_address.sun_path, to.path.c_str(), to.path.size() + 1);
-  address.size = sizeof unix_address;
-  return address;
-}
-
-// What poll said; the step ends on everything but kReady.
-enum class Wait { kReady, kTimeout, kAborted };
-
 class Talk {
  public:
   Talk(const StepEnv& env, const Conversation& what, uint64_t begin_ns)
       : env_(env), what_(what), deadline_ns_(begin_ns + static_cast<uint64_t>(what.timeout_ns)) {}
 
-  // "" when the answer is complete.
-  std::string run(const Address& to, Answerer& answerer);
+  // "" when the answer is complete. What came behind it is left in the stream.
+  std::string run(Stream& over);
 
   [[nodiscard]] bool aborted() const { return aborted_; }
   [[nodiscard]] bool answered() const { return !received_.empty(); }
@@ -83,16 +36,14 @@ class Talk {
   [[nodiscard]] std::string data() const;
 
  private:
-  std::string connect(int fd, const Address& to);
   std::string exchange(int fd);
   std::string read_some(int fd, bool& closed);
   void write_some(int fd);
-  Wait wait(int fd, short events);
-  Wait pause();
   std::string words(Wait why) const;
   // Length of the answer with its terminator, when it is complete.
   std::optional<size_t> end_of_answer();
   std::optional<size_t> end_of_lines();
+  std::optional<size_t> end_of_match();
   [[nodiscard]] std::string closed_text() const;
 
   const StepEnv& env_;
@@ -104,59 +55,33 @@ class Talk {
   std::string received_;
   std::string send_error_;
   std::optional<size_t> end_;
+  size_t terminator_ = 0;  // of the answer's bytes, those at its end that are no data
+  std::unique_ptr<re2::RE2> pattern_;
   bool aborted_ = false;
 };
-
-Wait Talk::wait(int fd, short events) {
-  for (;;) {
-    const uint64_t now = now_ns();
-    if (now >= deadline_ns_) return Wait::kTimeout;
-    const uint64_t left = deadline_ns_ - now;
-    const timespec bound{static_cast<time_t>(left / 1'000'000'000),
-                         static_cast<long>(left % 1'000'000'000)};
-    pollfd fds[3] = {
-        {fd, events, 0}, {env_.abort_fd, POLLIN, 0}, {env_.meanwhile_fd, POLLIN, 0}};
-    const int ready = ::ppoll(fds, 3, &bound, nullptr);
-    aborted_ = ready > 0 && fds[1].revents != 0;
-    if (aborted_) return Wait::kAborted;
-    if (ready > 0 && fds[2].revents != 0) env_.meanwhile();
-    if (ready > 0 && fds[0].revents != 0) return Wait::kReady;
-  }
-}
-
-// Nothing tells when the full queue of a unix listener has room again.
-Wait Talk::pause() {
-  pollfd abort = {env_.abort_fd, POLLIN, 0};
-  aborted_ = ::poll(&abort, 1, 1) > 0;
-  if (aborted_) return Wait::kAborted;
-  return now_ns() < deadline_ns_ ? Wait::kReady : Wait::kTimeout;
-}
 
 std::string Talk::words(Wait why) const {
   return why == Wait::kAborted ? "interrupted" : timed_out_text(what_.timeout_ns);
 }
 
-std::string Talk::connect(int fd, const Address& to) {
-  for (;;) {
-    if (::connect(fd, to.get(), to.size) == 0) return "";
-    if (errno == EAGAIN && to.get()->sa_family == AF_UNIX) {
-      if (const Wait paused = pause(); paused != Wait::kReady) return words(paused);
-      continue;
-    }
-    if (errno != EINPROGRESS && errno != EINTR) return plain_error(errno);
-    if (const Wait waited = wait(fd, POLLOUT); waited != Wait::kReady) return words(waited);
-    int code = 0;
-    socklen_t size = sizeof code;
-    ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &code, &size);
-    return code != 0 ? plain_error(code) : "";
-  }
-}
-
 std::optional<size_t> Talk::end_of_lines() {
   for (; searched_ < received_.size(); ++searched_) {
-    if (received_[searched_] == '\n' && ++lines_ == what_.count) return ++searched_;
+    if (received_[searched_] == '\n' && ++lines_ == what_.count) {
+      terminator_ = 1;
+      return ++searched_;
+    }
   }
   return std::nullopt;
+}
+
+// What came is looked at whole each time: a pattern may match where it did not before.
+std::optional<size_t> Talk::end_of_match() {
+  re2::StringPiece found;
+  const re2::StringPiece text(received_.data(), received_.size());
+  if (!pattern_->Match(text, 0, received_.size(), re2::RE2::UNANCHORED, &found, 1))
+    return std::nullopt;
+  terminator_ = found.size();
+  return static_cast<size_t>(found.data() - received_.data()) + found.size();
 }
 
 std::optional<size_t> Talk::end_of_answer() {
@@ -164,8 +89,10 @@ std::optional<size_t> Talk::end_of_answer() {
     return received_.size() >= what_.count ? std::optional<size_t>(what_.count) : std::nullopt;
   if (what_.until == Until::kLines)
     return what_.count == 0 ? std::optional<size_t>(0) : end_of_lines();
+  if (what_.until == Until::kRegex) return end_of_match();
   const size_t found = received_.find(what_.delimiter, searched_);
-  if (found != std::string::npos) return found + what_.delimiter.size();
+  terminator_ = what_.delimiter.size();
+  if (found != std::string::npos) return found + terminator_;
   searched_ = received_.size() - std::min(received_.size(), what_.delimiter.size() - 1);
   return std::nullopt;
 }
@@ -213,10 +140,14 @@ void Talk::write_some(int fd) {
 std::string Talk::exchange(int fd) {
   end_ = end_of_answer();  // count=0 waits for nothing
   bool closed = false;
-  while (!end_ || (received_.empty() && sent_ < what_.request.size())) {
+  // An answer that came before its request was for an earlier one: this one is sent all the same.
+  const bool early = !received_.empty();
+  while (!end_ || ((received_.empty() || early) && sent_ < what_.request.size())) {
     if (closed) return closed_text();
     const bool writing = sent_ < what_.request.size();
-    const Wait waited = wait(fd, static_cast<short>(POLLIN | (writing ? POLLOUT : 0)));
+    const auto events = static_cast<short>(POLLIN | (writing ? POLLOUT : 0));
+    const Wait waited = wait_for(env_, fd, events, deadline_ns_);
+    aborted_ = waited == Wait::kAborted;
     if (waited != Wait::kReady) return words(waited);
     if (writing) write_some(fd);
     if (std::string error = read_some(fd, closed); !error.empty())
@@ -225,39 +156,67 @@ std::string Talk::exchange(int fd) {
   return "";
 }
 
-std::string Talk::run(const Address& to, Answerer& answerer) {
+std::string Talk::run(Stream& over) {
   if (what_.until == Until::kDelimiter && what_.delimiter.empty()) return "until=\"\" never ends";
-  const Socket socket(to.get()->sa_family);
-  if (socket.fd() < 0) return plain_error(errno);
-  if (std::string error = connect(socket.fd(), to); !error.empty()) return error;
-  answerer.ask(socket.fd());
-  return exchange(socket.fd());
+  if (what_.until == Until::kRegex)
+    pattern_ = std::make_unique<re2::RE2>(what_.delimiter, re2::RE2::Quiet);
+  received_ = std::move(over.rest);
+  over.rest.clear();
+  std::string error = exchange(over.fd.get());
+  if (end_) over.rest = received_.substr(*end_);
+  return error;
 }
 
 std::string Talk::data() const {
   if (!end_) return received_;
-  size_t length = *end_;
-  if (what_.until == Until::kDelimiter) length -= what_.delimiter.size();
-  if (what_.until == Until::kLines && length > 0) --length;
+  size_t length = *end_ - std::min(*end_, terminator_);
   if (what_.strip_cr && length > 0 && received_[length - 1] == '\r') --length;
   return received_.substr(0, length);
 }
 
+// Why the step can't be tried at all; "" when it can.
+std::string mistake_in(const Conversation& what) {
+  if (what.until != Until::kRegex) return "";
+  const re2::RE2 pattern(what.delimiter, re2::RE2::Quiet);
+  return pattern.ok() ? "" : "exchange(): `regex` is wrong: " + pattern.error();
+}
+
 }  // namespace
 
-StepOutcome socket_step(const StepEnv& env, const Conversation& conversation) {
+StepOutcome socket_step(const StepEnv& env, const Conversation& conversation, Kept* kept) {
   StepOutcome outcome;
-  Answerer answerer(env, conversation.service);
+  outcome.mistake = mistake_in(conversation);
+  Kept own{{}, Answerer(env, conversation.service)};
+  Kept& used = kept != nullptr ? *kept : own;
   const uint64_t begin = now_ns();
   Talk talk(env, conversation, begin);
-  const plan::Interface& to =
-      env.plan->services[conversation.service].interfaces[conversation.interface];
-  const auto address = address_of(to);
-  outcome.result.error = address ? talk.run(*address, answerer) : address.error();
-  outcome.result.body = talk.data();
+  std::string& error = outcome.result.error;
+  if (!outcome.mistake.empty()) {
+    error = outcome.mistake;
+  } else if (kept == nullptr) {
+    error = dial(env, conversation, begin, own);
+  } else if (!kept->stream.fd) {
+    error = "the connection is closed";
+  }
+  outcome.aborted = error == "interrupted";
+  if (error.empty()) {
+    error = talk.run(used.stream);
+    outcome.aborted = talk.aborted();
+    outcome.result.body = talk.data();
+    if (!error.empty()) used.stream.fd.reset();
+  }
+  outcome.result.ok = error.empty();
+  finish(outcome, begin, conversation.what, used.answerer, talk.answered());
+  return outcome;
+}
+
+StepOutcome connect_step(const StepEnv& env, const Conversation& conversation, Kept& kept) {
+  StepOutcome outcome;
+  const uint64_t begin = now_ns();
+  outcome.result.error = dial(env, conversation, begin, kept);
+  outcome.aborted = outcome.result.error == "interrupted";
   outcome.result.ok = outcome.result.error.empty();
-  outcome.aborted = talk.aborted();
-  finish(outcome, begin, conversation.what, answerer, talk.answered());
+  finish(outcome, begin, conversation.what, kept.answerer, false);
   return outcome;
 }
 

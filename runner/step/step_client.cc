@@ -3,6 +3,7 @@
 
 #include <curl/curl.h>
 
+#include <map>
 #include <utility>
 
 #include "runner/step/step_parts.h"
@@ -23,6 +24,15 @@ struct StepClient::Impl {
   StepEnv env;
   // A step's connections never outlive it; what the handle keeps is its wake-up socket.
   CURLM* multi = nullptr;
+  std::map<model::ConnectionId, Kept> kept = {};
+
+  // Nothing to talk over: it was closed, or never opened.
+  Kept* find(model::ConnectionId connection, uint32_t service) {
+    return &kept.try_emplace(connection, Kept{{}, Answerer(env, service)}).first->second;
+  }
+  StepOutcome talk(const Conversation& what, model::ConnectionId connection) {
+    return socket_step(env, what, connection == 0 ? nullptr : find(connection, what.service));
+  }
 };
 
 StepClient::StepClient(const plan::Plan& plan, OwnerCheck owner, int abort_fd)
@@ -52,7 +62,7 @@ StepOutcome StepClient::perform(const model::TcpSendStep& step) {
   talk.timeout_ns = step.timeout_ns;
   talk.strip_cr = true;
   talk.what = describe(*impl_->env.plan, step);
-  return socket_step(impl_->env, talk);
+  return impl_->talk(talk, step.connection);
 }
 
 StepOutcome StepClient::perform(const model::ExchangeStep& step) {
@@ -65,7 +75,22 @@ StepOutcome StepClient::perform(const model::ExchangeStep& step) {
   talk.count = step.count;
   talk.timeout_ns = step.timeout_ns;
   talk.what = describe(*impl_->env.plan, step);
-  return socket_step(impl_->env, talk);
+  using Until = model::ExchangeStep::Until;
+  const bool datagram = step.until == Until::kDatagram || step.until == Until::kNothing;
+  return datagram ? datagram_step(impl_->env, talk) : impl_->talk(talk, step.connection);
 }
+
+StepOutcome StepClient::perform(const model::ConnectStep& step) {
+  Conversation talk;
+  talk.service = step.service;
+  talk.interface = step.interface;
+  talk.timeout_ns = step.timeout_ns;
+  talk.what = describe(*impl_->env.plan, step);
+  return connect_step(impl_->env, talk, *impl_->find(step.connection, step.service));
+}
+
+void StepClient::close(model::ConnectionId connection) { impl_->kept.erase(connection); }
+
+void StepClient::look_up_paths_in(int root_fd) { impl_->env.root_fd = root_fd; }
 
 }  // namespace fbx::step

@@ -7,14 +7,16 @@
 //   "connection refused"   "connection reset by peer"   "timed out after 30s"   "empty reply"
 //   "closed before the line ended (after 12 bytes)"     "not an HTTP answer"    "interrupted"
 //
-// Every step is a connection of its own, to 127.0.0.1:port or the unix path of the interface; no
-// proxy variables, no reuse, no signals. HTTP/1.1.
+// Every step is a connection of its own, unless it names one that a ConnectStep keeps, to
+// 127.0.0.1:port or the unix path of the interface; no proxy variables, no reuse, no signals.
+// HTTP/1.1. A kept connection on which an exchange failed is closed: the next one says
+// "the connection is closed". Over udp an exchange is one datagram there and one back.
 //
 // Before a request is sent, the owner of the server's end is asked for (peer_owner.h). When it is
 // no socket of that service, or it can't be told and an answer came all the same, the outcome
 // carries a doubt with code "foreign-answer": the test can't pass.
 //
-// Thread rule: one thread at a time, inside the test's network and mount namespaces. Durations of
+// Thread rule: one thread at a time, inside the test's network namespace. Durations of
 // steps are ns, of results ms.
 #pragma once
 
@@ -43,12 +45,14 @@ struct StepOutcome {
   uint64_t begin_ns = 0;    // CLOCK_MONOTONIC
   uint64_t end_ns = 0;
   std::string display;      // `orders.post /orders → 503, 2.1 ms`
+  std::string mistake;      // the step itself is wrong (a pattern that is none); "" = it is not
 };
 
 // `orders.post /orders`, `inventory.send "PING"`: what is in flight while a step runs.
 [[nodiscard]] std::string describe(const plan::Plan& plan, const model::HttpStep& step);
 [[nodiscard]] std::string describe(const plan::Plan& plan, const model::TcpSendStep& step);
 [[nodiscard]] std::string describe(const plan::Plan& plan, const model::ExchangeStep& step);
+[[nodiscard]] std::string describe(const plan::Plan& plan, const model::ConnectStep& step);
 
 class StepClient {
  public:
@@ -67,6 +71,11 @@ class StepClient {
   StepOutcome perform(const model::HttpStep& step);
   StepOutcome perform(const model::TcpSendStep& step);
   StepOutcome perform(const model::ExchangeStep& step);
+  StepOutcome perform(const model::ConnectStep& step);
+  void close(model::ConnectionId connection);
+
+  // Unix paths are those of this root directory (O_PATH, not owned); without it, the caller's.
+  void look_up_paths_in(int root_fd);
 
  private:
   struct Impl;

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <string>
 
+#include "runner/sandbox/fd.h"
 #include "runner/step/peer_owner.h"
 #include "runner/step/step_client.h"
 #include "spec/plan/plan.h"
@@ -23,6 +24,7 @@ struct StepEnv {
   int abort_fd;
   int meanwhile_fd = -1;
   std::function<void()> meanwhile = {};
+  int root_fd = -1;  // where unix paths begin; -1 = the caller's root
 };
 
 // Who the server's end of a step belongs to.
@@ -32,6 +34,8 @@ class Answerer {
   // Asks about one connection; may be called for several (redirects).
   void ask(int connected_fd);
   void ask(const sockaddr* local, const sockaddr* peer, uint32_t service);
+  // About a connected UDP socket: who takes what is sent over it.
+  void ask_datagram(int connected_fd);
   // The connection went to an address that no interface of the plan has.
   void outside(const std::string& address);
   // `step` as described; `answered`: some byte came back.
@@ -58,6 +62,17 @@ void finish(StepOutcome& outcome, uint64_t begin_ns, const std::string& what,
 [[nodiscard]] StepOutcome http_step(const StepEnv& env, void* curl_multi,
                                     const model::HttpStep& step);
 
+// A connected stream, and what has come over it behind the last answer.
+struct Stream {
+  sandbox::Fd fd;
+  std::string rest;
+};
+// One that is kept, and who is at its other end.
+struct Kept {
+  Stream stream;  // without fd: it is closed
+  Answerer answerer;
+};
+
 // What a socket step writes and when its answer is complete.
 struct Conversation {
   uint32_t service = 0, interface = 0;
@@ -69,6 +84,17 @@ struct Conversation {
   bool strip_cr = false;  // a line that ends in CR LF has neither
   std::string what;       // described
 };
-[[nodiscard]] StepOutcome socket_step(const StepEnv& env, const Conversation& conversation);
+// Over a connection of its own, or over `kept`.
+[[nodiscard]] StepOutcome socket_step(const StepEnv& env, const Conversation& conversation,
+                                      Kept* kept = nullptr);
+// Opens a connection into `kept`. Of `conversation` only who and how long.
+[[nodiscard]] StepOutcome connect_step(const StepEnv& env, const Conversation& conversation,
+                                       Kept& kept);
+// One datagram there and, unless `until` is kNothing, one back.
+[[nodiscard]] StepOutcome datagram_step(const StepEnv& env, const Conversation& conversation);
+
+// Waits for `events` of `fd` until `deadline_ns`, doing meanwhile what there is to do.
+enum class Wait { kReady, kTimeout, kAborted };
+[[nodiscard]] Wait wait_for(const StepEnv& env, int fd, short events, uint64_t deadline_ns);
 
 }  // namespace fbx::step

@@ -8,16 +8,21 @@ namespace fbx::model {
 
 using starlark::Value;
 
+BuiltinFamilies builtin_families() {
+  return {topology_builtins(),  composition_builtins(), action_builtins(),
+          fault_builtins(),     network_builtins(),     assertion_builtins(),
+          look_back_builtins(), expectation_builtins(), process_builtins(),
+          output_builtins(),    retry_builtins()};
+}
+
 const Signature* signature_of(const starlark::Builtin& builtin) {
   // Built-ins of the language carry other data, or none: the lists are ours alone.
-  for (const auto list : {topology_builtins(), composition_builtins(), action_builtins(),
-                          fault_builtins(), network_builtins(), assertion_builtins(),
-                          look_back_builtins(), expectation_builtins()}) {
+  for (const auto list : builtin_families()) {
     if (!list.empty() && &builtin >= &list.front() && &builtin <= &list.back()) {
       return static_cast<const Signature*>(builtin.data());
     }
   }
-  for (const auto protocol : {plan::Protocol::kHttp, plan::Protocol::kTcp}) {
+  for (const auto protocol : {plan::Protocol::kHttp, plan::Protocol::kTcp, plan::Protocol::kUdp}) {
     const auto* method = step_method(protocol, builtin.name());
     if (method == &builtin) return static_cast<const Signature*>(builtin.data());
   }

@@ -6,6 +6,7 @@
 // Thread rule: constants.
 #pragma once
 
+#include <array>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -23,12 +24,22 @@ namespace fbx::model {
 [[nodiscard]] std::span<const starlark::Builtin> assertion_builtins();    // assert_eq() …
 [[nodiscard]] std::span<const starlark::Builtin> look_back_builtins();    // assert_never() …
 [[nodiscard]] std::span<const starlark::Builtin> expectation_builtins();  // expect_success() …
+[[nodiscard]] std::span<const starlark::Builtin> process_builtins();      // exec() …
+[[nodiscard]] std::span<const starlark::Builtin> output_builtins();       // decoder() …
+[[nodiscard]] std::span<const starlark::Builtin> retry_builtins();        // eventually()
+
+// All of the above.
+using BuiltinFamilies = std::array<std::span<const starlark::Builtin>, 11>;
+[[nodiscard]] BuiltinFamilies builtin_families();
 
 // The built-in that the cells of a matrix call; no spec can name it.
 [[nodiscard]] const starlark::Builtin& cell_builtin();
 
 // Steps: the method of that name that an interface of this protocol has, or nullptr.
 [[nodiscard]] const starlark::Builtin* step_method(plan::Protocol protocol, std::string_view name);
+[[nodiscard]] std::span<const starlark::Builtin> stream_methods();      // tcp, unix
+[[nodiscard]] std::span<const starlark::Builtin> udp_methods();
+[[nodiscard]] std::span<const starlark::Builtin> connection_methods();  // of what connect() gives
 [[nodiscard]] std::vector<std::string_view> step_method_names(plan::Protocol protocol);
 
 // The signature of a built-in of the dialect; nullptr for those of the language itself.

@@ -2,7 +2,6 @@
 #include "spec/model/dialect.h"
 
 #include <algorithm>
-#include <array>
 
 #include "spec/model/builtins.h"
 #include "spec/starlark/builtins.h"
@@ -17,17 +16,8 @@ struct Later {
 };
 
 constexpr Later kLater[] = {
-    {"await_event", "use assert_eventually(within=…)"},
-    {"await_stable", "use sleep()"},
-    {"assert_before", ""},
-    {"assert_count", "use assert_never() or assert_eventually()"},
-    {"decoder", ""},
-    {"events", "use assert_never() or assert_eventually()"},
-    {"eventually", "use assert_eventually(within=…), or a loop with sleep()"},
-    {"exec", "use a step of an interface"},
     {"fail_after", ""},
     {"fault_scenario", "use fault_matrix() with one scenario and one assumption"},
-    {"kill", ""},
     {"link", "use fault(…, connect=delay(…))"},
     {"load_file", ""},
     {"load_json", ""},
@@ -35,27 +25,15 @@ constexpr Later kLater[] = {
     {"load_yaml", ""},
     {"match", ""},
     {"monitor", "use assert_never()"},
-    {"observe", ""},
     {"parallel", ""},
-    {"pause", ""},
-    {"restart", ""},
     {"short", ""},
-    {"start", ""},
-    {"stop", ""},
     {"sweep", ""},
 };
 
 constexpr std::string_view kLanguage[] = {"json", "math", "struct"};
 
-// The lists of builtins.h that a spec may name.
-std::array<std::span<const starlark::Builtin>, 8> families() {
-  return {topology_builtins(),  composition_builtins(), action_builtins(),
-          fault_builtins(),     network_builtins(),     assertion_builtins(),
-          look_back_builtins(), expectation_builtins()};
-}
-
 const starlark::Builtin* find_builtin(std::string_view name) {
-  for (const auto family : families()) {
+  for (const auto family : builtin_families()) {
     for (const starlark::Builtin& builtin : family) {
       if (builtin.name() == name) return &builtin;
     }
@@ -77,11 +55,31 @@ const std::vector<starlark::Builtin>& later_builtins() {
   return all;
 }
 
+// "observe.stdout" is a member of a module, and no name by itself.
+bool is_plain(const starlark::Builtin& builtin) {
+  return builtin.name().find('.') == std::string_view::npos;
+}
+
+Value observe_module(starlark::Heap& heap) {
+  constexpr std::string_view kPrefix = "observe.";
+  std::vector<Keyword> members;
+  for (const starlark::Builtin& builtin : output_builtins()) {
+    if (!builtin.name().starts_with(kPrefix)) continue;
+    members.push_back({heap.string(builtin.name().substr(kPrefix.size())), builtin.value()});
+  }
+  const Value module = heap.module("observe", members);
+  heap.freeze(module);
+  return module;
+}
+
 std::vector<std::string_view> all_names() {
   std::vector<std::string_view> out(std::begin(kLanguage), std::end(kLanguage));
-  for (const auto family : families()) {
-    for (const starlark::Builtin& builtin : family) out.push_back(builtin.name());
+  for (const auto family : builtin_families()) {
+    for (const starlark::Builtin& builtin : family) {
+      if (is_plain(builtin)) out.push_back(builtin.name());
+    }
   }
+  out.push_back("observe");
   for (const Later& later : kLater) out.push_back(later.name);
   std::sort(out.begin(), out.end());
   return out;
@@ -93,12 +91,15 @@ starlark::Options language_options() { return {}; }
 
 starlark::Predeclared predeclared(starlark::Heap& heap) {
   starlark::Predeclared out;
-  for (const auto family : families()) {
-    for (const starlark::Builtin& builtin : family) out.set(builtin.name(), builtin.value());
+  for (const auto family : builtin_families()) {
+    for (const starlark::Builtin& builtin : family) {
+      if (is_plain(builtin)) out.set(builtin.name(), builtin.value());
+    }
   }
   for (const starlark::Builtin& builtin : later_builtins()) {
     out.set(builtin.name(), builtin.value());
   }
+  out.set("observe", observe_module(heap));
   out.set("struct", starlark::struct_builtin());
   out.set("json", starlark::json_module(heap));
   out.set("math", starlark::math_module(heap));

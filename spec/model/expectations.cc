@@ -56,11 +56,13 @@ constexpr starlark::Builtin kAll[] = {{"expect_success", make_builtin, &kSuccess
 // An answer came, and it says that something went wrong.
 bool is_error_answer(const ResponseObject& response) {
   if (response.kind == ResponseObject::Kind::kHttp) return response.result.status >= 400;
+  if (response.kind == ResponseObject::Kind::kExec) return response.result.status > 0;
   return false;
 }
 
 bool no_answer(const ResponseObject& response) {
   if (response.kind == ResponseObject::Kind::kHttp && response.result.status != 0) return false;
+  if (response.kind == ResponseObject::Kind::kExec && response.result.status >= 0) return false;
   return !response.result.ok && !response.result.error.empty();
 }
 
@@ -78,7 +80,7 @@ bool holds(const ExpectationObject& expected, const ResponseObject& got) {
 std::string wanted(const ExpectationObject& expected) {
   const std::string ms = starlark::float_text(expected.ms);
   switch (expected.kind) {
-    case Kind::kSuccess: return "a good answer (below 400)";
+    case Kind::kSuccess: return "a good answer (below 400; exit code 0)";
     case Kind::kError:
       return expected.status == 0 ? "an answer of 400 or more from a living service"
                                   : "an answer with status " + std::to_string(expected.status);

@@ -31,6 +31,10 @@ struct BodyState {
     ScopeId scope = 0;
   };
   std::vector<Started> started;
+  ConnectionId connections = 0;  // the last that was asked for
+  uint32_t tentative = 0;        // eventually() calls that run
+  std::vector<starlark::Value> callbacks;  // where= and key=: their number, from 1, is an effect's
+  const EventReader* events = nullptr;     // as SessionOptions
 };
 
 // Environment::host of every fiber of the dialect. Exactly one of builder and body is set.
@@ -54,8 +58,8 @@ struct AssertionPayload final : starlark::ErrorPayload {
 
 // What a built-in asks of the runner.
 struct EffectToken final : starlark::Token {
-  // What the call gives for a StepResult.
-  enum class Gives : uint8_t { kNothing, kHttp, kExchange, kLine };
+  // What the call gives for a StepResult; kLine and kSent raise when it is not ok.
+  enum class Gives : uint8_t { kNothing, kHttp, kExchange, kLine, kExec, kSent };
   Effect effect;
   Gives gives = Gives::kNothing;
   starlark::Place place;

@@ -6,6 +6,7 @@
 
 #include "bpf/abi/tables.h"
 #include "spec/model/builtins.h"
+#include "spec/model/filters.h"
 #include "spec/model/objects.h"
 
 namespace fbx::model {
@@ -96,10 +97,16 @@ class NeedsFinder {
     const std::string_view name = signature->name;
     if (name.starts_with("fault")) any_fault();
     if (name.starts_with("partition") || name == "isolate") any_partition();
-    if (name.starts_with("assert_never") || name.starts_with("assert_eventually") ||
-        name.starts_with("trace")) {
+    if (looks_back(name) || name == "assert_before" || name.starts_with("trace")) {
       observe_.insert("*");
     }
+  }
+
+  // Takes a filter's keys.
+  static bool looks_back(std::string_view name) {
+    constexpr std::string_view kNames[] = {"assert_count", "assert_eventually", "assert_never",
+                                           "await_event",  "await_stable",      "events"};
+    return std::ranges::find(kNames, name) != std::end(kNames);
   }
 
   void any_fault() {
@@ -168,7 +175,11 @@ class NeedsFinder {
     if (name == "partition" || name == "partition_start" || name == "isolate") {
       return cut(*site.signature, b);
     }
-    if (name == "assert_never" || name == "assert_eventually") return filter(*site.signature, b);
+    if (looks_back(name)) return filter(b);
+    if (name == "assert_before") {
+      filter_dict(b.values[0]);
+      return filter_dict(b.values[1]);
+    }
     if (name == "trace" || name == "trace_start") return trace(b);
   }
 
@@ -242,9 +253,21 @@ class NeedsFinder {
     observe_.insert("connect");
   }
 
-  void filter(const Signature& signature, const Bound& b) {
-    const Value call = named(signature, b, "syscall");
-    const Value op = named(signature, b, "op");
+  void filter_dict(Value dict) {
+    Bound b;
+    const bool known = is_known(dict) &&
+                       !bind_filter_dict(dict, "filter", knowledge_.context(), b);
+    if (known) filter(b);
+    else observe_.insert("*");
+  }
+
+  void filter(const Bound& b) {
+    const Value type = b.values[kType];
+    const bool calls = !type.valid() || !is_known(type) || b.open ||
+                       starlark::to_string_view(type) == "syscall";
+    if (!calls) return;
+    const Value call = b.values[kSyscall];
+    const Value op = b.values[kOp];
     if (call.valid() && is_known(call) && !b.open) {
       std::string keyword(starlark::to_string_view(call));
       if (keyword.starts_with("=")) keyword.erase(0, 1);

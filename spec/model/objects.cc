@@ -88,6 +88,9 @@ StepTarget step_target(Value receiver) {
   if (const auto* i = starlark::host_as<InterfaceObject>(receiver)) {
     return {static_cast<uint32_t>(i->service()), i->index()};
   }
+  if (const auto* kept = starlark::host_as<ConnectionObject>(receiver)) {
+    return {kept->service(), kept->interface()};
+  }
   return {starlark::host_as<ServiceObject>(receiver)->index(), 0};
 }
 
@@ -253,6 +256,46 @@ bool AssumptionObject::equals(const HostObject& other) const {
 
 std::optional<HostForm> AssumptionObject::form(Heap& heap) const {
   return HostForm{"assumption", {heap.string(assumption().name)}, {}};
+}
+
+// ---- events
+
+bool EventObject::equals(const HostObject& other) const {
+  const auto* o = dynamic_cast<const EventObject*>(&other);
+  return o != nullptr && o->seq_ == seq_;
+}
+
+Value EventObject::attr(starlark::Call& c, std::string_view name) {
+  Heap& heap = c.heap();
+  const auto got = events_->attribute(seq_, name);
+  if (!got) return Value();
+  struct Convert {
+    Heap& heap;
+    Value operator()(std::monostate) const { return Value::none(); }
+    Value operator()(bool b) const { return Value::boolean(b); }
+    Value operator()(int64_t i) const { return heap.integer(i); }
+    Value operator()(double d) const { return heap.floating(d); }
+    Value operator()(const std::string& s) const { return heap.string(s); }
+    Value operator()(const std::vector<int64_t>& all) const {
+      std::vector<Value> items;
+      for (const int64_t i : all) items.push_back(heap.integer(i));
+      return heap.list(items);
+    }
+    Value operator()(const JsonText& json) const {
+      auto decoded = starlark::json_decode(heap, json.text);
+      return decoded ? *decoded : heap.string(json.text);
+    }
+  };
+  return std::visit(Convert{heap}, *got);
+}
+
+std::vector<std::string_view> EventObject::attr_names() const {
+  names_ = events_->names(seq_);
+  return {names_.begin(), names_.end()};
+}
+
+void EventObject::repr(starlark::Writer& w) const {
+  w.add("event(" + std::to_string(seq_) + ", " + starlark::quote_string(events_->text(seq_)) + ")");
 }
 
 // ---- expectations

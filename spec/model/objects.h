@@ -110,6 +110,24 @@ class OpObject final : public FbxObject {
   const plan::Op op;  // without a name
 };
 
+// decoder(): how a line is read, of whichever stream.
+class DecoderObject final : public FbxObject {
+ public:
+  explicit DecoderObject(plan::OutputDecoder d) : decoder(std::move(d)) {}
+  std::string_view type() const override { return "decoder"; }
+  std::optional<HostForm> form(starlark::Heap& heap) const override;
+  const plan::OutputDecoder decoder;
+};
+
+// observe.stdout(), observe.stderr().
+class ObservedObject final : public FbxObject {
+ public:
+  explicit ObservedObject(plan::OutputDecoder d) : decoder(std::move(d)) {}
+  std::string_view type() const override { return "observed output"; }
+  std::optional<HostForm> form(starlark::Heap& heap) const override;
+  const plan::OutputDecoder decoder;
+};
+
 class AssumptionObject final : public FbxObject {
  public:
   AssumptionObject(const plan::Plan* plan, uint32_t index) : plan_(plan), index_(index) {}
@@ -145,7 +163,7 @@ class ExpectationObject final : public FbxObject {
 // The answer to a step.
 class ResponseObject final : public FbxObject {
  public:
-  enum class Kind : uint8_t { kHttp, kExchange };
+  enum class Kind : uint8_t { kHttp, kExchange, kExec };
   ResponseObject(Kind k, StepResult r) : kind(k), result(std::move(r)) {}
   std::string_view type() const override { return "response"; }
   bool truth() const override { return result.ok; }
@@ -158,6 +176,44 @@ class ResponseObject final : public FbxObject {
 
  private:
   starlark::Value headers_, data_;  // made when first asked for
+};
+
+// What connect() gives.
+class ConnectionObject final : public FbxObject {
+ public:
+  ConnectionObject(uint32_t service, uint32_t interface, ConnectionId id)
+      : service_(service), interface_(interface), id_(id) {}
+  std::string_view type() const override { return "connection"; }
+  uint32_t service() const { return service_; }
+  uint32_t interface() const { return interface_; }
+  ConnectionId id() const { return id_; }
+  starlark::Value attr(starlark::Call& c, std::string_view name) override;
+  std::vector<std::string_view> attr_names() const override;
+  std::optional<HostForm> form(starlark::Heap&) const override { return std::nullopt; }
+
+ private:
+  uint32_t service_, interface_;
+  ConnectionId id_;
+};
+
+// An event of the test: its number in the store, where its attributes are read.
+class EventObject final : public FbxObject {
+ public:
+  EventObject(const EventReader* events, uint64_t seq) : events_(events), seq_(seq) {}
+  std::string_view type() const override { return "event"; }
+  uint64_t seq() const { return seq_; }
+  void point(uint64_t seq) { seq_ = seq; }
+  starlark::Value attr(starlark::Call& c, std::string_view name) override;
+  std::vector<std::string_view> attr_names() const override;
+  void repr(starlark::Writer& w) const override;
+  std::optional<std::uint64_t> hash() const override { return seq_; }
+  bool equals(const HostObject& other) const override;
+  std::optional<HostForm> form(starlark::Heap&) const override { return std::nullopt; }
+
+ private:
+  const EventReader* events_;
+  uint64_t seq_;
+  mutable std::vector<std::string> names_;  // what attr_names() shows
 };
 
 // `write=deny("EIO", path="/tmp/*.wal")`, without the keyword.

@@ -56,6 +56,10 @@ Value run_in_scope(starlark::Call& c, InstallPartition install, Value run) {
   return run_scope(c, std::move(install), run);
 }
 
+Value run_in_scope(starlark::Call& c, PauseService install, Value run) {
+  return run_scope(c, install, run);
+}
+
 RuleSpec rule_spec(uint32_t service, std::string_view keyword, const plan::Action& action,
                    const Place& place) {
   RuleSpec rule;

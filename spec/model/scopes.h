@@ -19,6 +19,7 @@ namespace fbx::model {
 // run's. To be returned from a built-in.
 Value run_in_scope(starlark::Call& c, InstallFaults install, Value run);
 Value run_in_scope(starlark::Call& c, InstallPartition install, Value run);
+Value run_in_scope(starlark::Call& c, PauseService install, Value run);
 
 // The rules of an assumption: those that it includes first.
 void assumption_rules(const plan::Plan& plan, uint32_t assumption, const Place& place,

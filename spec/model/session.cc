@@ -28,6 +28,7 @@ class VmSession final : public Session {
       : plan_(plan), heap_(options.memory_budget_bytes), predeclared_(predeclared(heap_)) {
     host_.plan = &plan;
     host_.body = &body_;
+    body_.events = options.events;
     environment_.host = &host_;
     environment_.limits.steps = options.step_budget;
     environment_.print = [this](Fiber& fiber, std::string_view line) {
@@ -71,13 +72,35 @@ class VmSession final : public Session {
     }
     if (token_ == nullptr) return;  // the answer to what cancel() dropped
     const auto token = std::move(token_);
-    if (auto* failure = std::get_if<Fail>(&response)) {
+    if (callback_error_) {
+      starlark::Error error = std::move(*callback_error_);
+      callback_error_.reset();
+      fiber_->resume_error(std::move(error));
+    } else if (auto* failure = std::get_if<Fail>(&response)) {
       fiber_->resume_error(failed(std::move(failure->message)));
     } else if (auto* step = std::get_if<StepResult>(&response)) {
       answer(*token, std::move(*step));
+    } else if (const auto* now = std::get_if<Now>(&response)) {
+      fiber_->resume(heap_.integer(static_cast<int64_t>(now->ns)));
+    } else if (const auto* events = std::get_if<Events>(&response)) {
+      std::vector<Value> all;
+      for (const uint64_t seq : events->seqs) all.push_back(event(seq));
+      fiber_->resume(heap_.list(all));
     } else {
       fiber_->resume(Value::none());
     }
+  }
+
+  Result<bool> where(uint32_t callback, uint64_t seq) override {
+    auto got = call_back(callback, seq);
+    if (!got) return std::unexpected(got.error());
+    return starlark::truth(*got);
+  }
+
+  Result<std::string> key(uint32_t callback, uint64_t seq) override {
+    auto got = call_back(callback, seq);
+    if (!got) return std::unexpected(got.error());
+    return starlark::repr(*got);
   }
 
   void cancel(std::string reason) override {
@@ -102,7 +125,23 @@ class VmSession final : public Session {
   };
 
   Request request(const Place& place, Effect effect) {
-    return Request{++requests_, place, std::move(effect)};
+    return Request{++requests_, place, std::move(effect), body_.tentative != 0};
+  }
+
+  Value event(uint64_t seq) { return heap_.make_host<EventObject>(body_.events, seq); }
+
+  Result<Value> call_back(uint32_t callback, uint64_t seq) {
+    if (callback == 0 || callback > body_.callbacks.size()) return fail("no such callback");
+    // One value for all: a pure callback can keep nothing.
+    if (!cursor_.valid()) cursor_ = event(seq);
+    starlark::host_as<EventObject>(cursor_)->point(seq);
+    const Value arg = cursor_;
+    auto got = starlark::run_pure(heap_, environment_, body_.callbacks[callback - 1],
+                                  std::span(&arg, 1));
+    if (got) return *got;
+    const std::string message = got.error().message;
+    if (!callback_error_) callback_error_ = std::move(got.error());
+    return fail(message);
   }
 
   void print_later(const Place& place, std::string_view line) {
@@ -122,6 +161,11 @@ class VmSession final : public Session {
     return request(printed.place, Print{printed.text});
   }
 
+  static std::string step_name(const Effect& effect) {
+    if (std::holds_alternative<ConnectStep>(effect)) return "connect";
+    return std::holds_alternative<ExchangeStep>(effect) ? "send_only" : "send";
+  }
+
   static starlark::Error failed(std::string message) {
     starlark::Error error;
     error.message = std::move(message);
@@ -131,16 +175,19 @@ class VmSession final : public Session {
 
   void answer(const EffectToken& token, StepResult step) {
     using Gives = EffectToken::Gives;
-    if (token.gives == Gives::kLine) {
-      if (!step.ok) {
-        fiber_->resume_error(failed("send(): " + (step.error.empty() ? "no answer" : step.error)));
-      } else {
-        fiber_->resume(heap_.string(step.body));
-      }
+    const bool raises = token.gives == Gives::kLine || token.gives == Gives::kSent;
+    if (raises && !step.ok) {
+      fiber_->resume_error(failed(step_name(token.effect) + "(): " +
+                                  (step.error.empty() ? "no answer" : step.error)));
       return;
     }
-    const auto kind = token.gives == Gives::kHttp ? ResponseObject::Kind::kHttp
-                                                  : ResponseObject::Kind::kExchange;
+    if (raises) {
+      fiber_->resume(token.gives == Gives::kLine ? heap_.string(step.body) : Value::none());
+      return;
+    }
+    const auto kind = token.gives == Gives::kHttp   ? ResponseObject::Kind::kHttp
+                      : token.gives == Gives::kExec ? ResponseObject::Kind::kExec
+                                                    : ResponseObject::Kind::kExchange;
     fiber_->resume(heap_.make_host<ResponseObject>(kind, std::move(step)));
   }
 
@@ -184,7 +231,9 @@ class VmSession final : public Session {
   std::unique_ptr<EffectToken> token_;
   std::deque<Printed> prints_;
   size_t printed_ = 0;  // bytes that wait in prints_
+  Value cursor_;
   uint64_t requests_ = 0;
+  std::optional<starlark::Error> callback_error_;  // the body fails with it when it is resumed
   bool printing_ = false;
   bool cancelled_ = false;
 };

@@ -95,24 +95,66 @@ struct HttpStep {
   bool follow = true;
 };
 
+// A connection that is kept until it is closed, or the body ends; later steps name it. A transport
+// error is an answer that is not ok.
+using ConnectionId = uint32_t;  // unique in the session; 0 = none: the step makes its own
+
+struct ConnectStep {
+  uint32_t service = 0;
+  uint32_t interface = 0;
+  ConnectionId connection = 0;  // what it will be called
+  int64_t timeout_ns = 10'000'000'000;
+};
+
+struct CloseStep {
+  ConnectionId connection = 0;
+};
+
 // Writes data and a newline, gives the line that comes back without its line end.
 struct TcpSendStep {
   uint32_t service = 0;
   uint32_t interface = 0;
+  ConnectionId connection = 0;
   std::string data;
   int64_t timeout_ns = 10'000'000'000;
 };
 
-// Writes exactly `data` and reads up to a terminator.
+// Writes exactly `data` and reads up to a terminator. Over udp, one datagram there and, unless it is
+// kNothing, one back.
 struct ExchangeStep {
-  enum class Until : uint8_t { kDelimiter, kBytes, kLines };
+  enum class Until : uint8_t { kDelimiter, kBytes, kLines, kRegex, kDatagram, kNothing };
   uint32_t service = 0;
   uint32_t interface = 0;
+  ConnectionId connection = 0;
   std::string data;
   Until until = Until::kDelimiter;
-  std::string delimiter = "\n";
+  std::string delimiter = "\n";  // kDelimiter; kRegex: the pattern (RE2)
   uint64_t count = 0;  // kBytes, kLines
   int64_t timeout_ns = 10'000'000'000;
+};
+
+// Runs a program to its end, in the test's network and mounts, in no service's cgroup.
+struct ExecStep {
+  std::vector<std::string> argv;  // [0]: absolute, relative to the spec's folder, or on PATH
+  std::string input;              // its stdin; empty = /dev/null
+  std::vector<std::pair<std::string, std::string>> env;
+  std::string user;  // empty = the invoking user
+  int64_t timeout_ns = 30'000'000'000;
+};
+
+// Ends or starts a service. kStart and kRestart are answered when it is ready, kStop when it is
+// gone, kKill with SIGKILL when all its processes are; kKill with another signal at once.
+struct ServiceOrder {
+  enum class Kind : uint8_t { kKill, kStop, kStart, kRestart };
+  Kind kind = Kind::kKill;
+  uint32_t service = 0;
+  std::string signal;  // kKill: "SIGKILL"
+};
+
+// Until the scope is left no process of the service runs.
+struct PauseService {
+  ScopeId scope = 0;
+  uint32_t service = 0;
 };
 
 struct Sleep {
@@ -122,6 +164,12 @@ struct Sleep {
 // Events that a look-back or an await asks for; all keys given must match. String values are
 // globs. LANGUAGE section 7.
 struct Filter {
+  // A key of a decoded line of output, or of a lifecycle event ("what", "code", "signal"). A string
+  // is a glob; numbers and booleans are equal or not; None is a field that is not there.
+  struct Field {
+    std::string name;
+    std::variant<std::monostate, bool, int64_t, double, std::string> value;
+  };
   std::optional<uint32_t> service;
   std::string type;     // "" = syscall unless other keys say otherwise
   std::string syscall;  // family or name; "=write" the single call
@@ -129,6 +177,10 @@ struct Filter {
   std::optional<int64_t> fd, pid;
   std::optional<bool> ok;      // unset with ok_any=false: the look-back's own default
   bool ok_any = false;         // ok=None was written
+  std::vector<Field> fields;
+  uint32_t where = 0;          // Session::where() decides last; 0 = no where=
+  bool since_start = false;    // since="start": the window begins with the services' start
+  uint64_t since_event = 0;    // since=event: strictly after that one; 0 = none
   std::string display;         // `service="inventory", syscall="write"`
 };
 
@@ -137,9 +189,49 @@ struct LookBack {
   Kind kind = Kind::kNever;
   ScopeId scope = 0;  // innermost scope: the window begins with it, and kNever is judged at its end
   Filter filter;
-  bool since_start = false;  // since="start": the window begins with the services' start
   bool until_now = false;    // kNever: only where it stands
   int64_t within_ns = 0;     // kNever: wait that long too; kEventually: wait up to
+};
+
+// assert_count(n) is {n, n}.
+struct CountLookBack {
+  ScopeId scope = 0;
+  Filter filter;
+  uint64_t least = 0, most = 0;
+};
+
+// assert_before(first=, then=, key=, each=).
+struct OrderLookBack {
+  ScopeId scope = 0;
+  Filter first, then;
+  uint32_t key = 0;  // Session::key(); 0 = none
+  bool each = true;
+};
+
+// events(): answered with Events, by the time they began.
+struct ListEvents {
+  ScopeId scope = 0;
+  Filter filter;
+};
+
+// await_event(): answered with Events of one, the first; fails when none came in time.
+struct AwaitEvent {
+  ScopeId scope = 0;
+  Filter filter;
+  int64_t timeout_ns = 10'000'000'000;
+};
+
+// await_stable(): answered when nothing that matches has happened for `quiet_ns`.
+struct AwaitStable {
+  ScopeId scope = 0;
+  Filter filter;
+  int64_t quiet_ns = 1'000'000'000;
+  int64_t timeout_ns = 30'000'000'000;
+};
+
+// Waits, then says the time: what eventually() is made of. Answered with Now.
+struct Tick {
+  int64_t wait_ns = 0;
 };
 
 struct ExpectExit {
@@ -154,20 +246,27 @@ struct Print {
 };
 
 using Effect = std::variant<InstallFaults, InstallPartition, LeaveScope, HttpStep, TcpSendStep,
-                            ExchangeStep, Sleep, LookBack, ExpectExit, Print>;
+                            ExchangeStep, ConnectStep, CloseStep, ExecStep, ServiceOrder, PauseService,
+                            Sleep, Tick, LookBack, CountLookBack, OrderLookBack, ListEvents,
+                            AwaitEvent, AwaitStable, ExpectExit, Print>;
 
 struct Request {
   uint64_t id = 0;  // 1, 2, …
   Place place;      // of the call in the spec
   Effect effect;
+  // Inside eventually(): a failure is no verdict, it is tried again.
+  bool tentative = false;
 };
 
 // ---- what the runner answers
 
 struct StepResult {
-  int status = 0;  // HTTP status; 0 = no answer came
+  // HTTP status, 0 = no answer came; of an ExecStep the exit code, 128+n after signal n, −1 when it
+  // did not end in time.
+  int status = 0;
   bool ok = false;
-  std::string body;  // HTTP body, or the data that came back
+  std::string body;  // HTTP body, or the data that came back; of an ExecStep its stdout
+  std::string error_output = {};                             // of an ExecStep its stderr
   std::vector<std::pair<std::string, std::string>> headers;  // lower-case names
   std::string error;                                         // "" or "connection refused"
   double duration_ms = 0;
@@ -181,7 +280,38 @@ struct Fail {
   std::string message;
 };
 
-using Response = std::variant<Done, StepResult, Fail>;
+struct Events {
+  std::vector<uint64_t> seqs;  // EventReader's
+};
+
+struct Now {
+  uint64_t ns = 0;  // CLOCK_MONOTONIC
+};
+
+using Response = std::variant<Done, StepResult, Fail, Events, Now>;
+
+// ---- what the spec reads of events
+
+// A value as JSON text: a decoded line, or a part of one.
+struct JsonText {
+  std::string text;
+};
+using EventValue = std::variant<std::monostate, bool, int64_t, double, std::string,
+                                std::vector<int64_t>, JsonText>;
+
+// The store of events, as a session reads it: always the same for the same recording.
+class EventReader {
+ public:
+  virtual ~EventReader() = default;
+  // An attribute of LANGUAGE section 7; monostate is None. Nothing when events of that kind have no
+  // such attribute.
+  [[nodiscard]] virtual std::optional<EventValue> attribute(uint64_t seq,
+                                                            std::string_view name) const = 0;
+  // The names of the attributes it has.
+  [[nodiscard]] virtual std::vector<std::string> names(uint64_t seq) const = 0;
+  // One line, for messages.
+  [[nodiscard]] virtual std::string text(uint64_t seq) const = 0;
+};
 
 // ---- how it ended
 
@@ -211,6 +341,7 @@ struct SessionOptions {
   uint64_t seed = 0;
   uint64_t step_budget = 100'000'000;
   uint64_t memory_budget_bytes = 256ull << 20;
+  const EventReader* events = nullptr;  // outlives the session; null: no event can be read
 };
 
 class Session {
@@ -230,6 +361,17 @@ class Session {
   // next() then gives the LeaveScope of each open scope, innermost first, and
   // Finished with kCancelled. Idempotent.
   virtual void cancel(std::string reason) = 0;
+
+  // Callbacks of the spec (Filter::where, OrderLookBack::key) about one event. They are pure, so
+  // they may be asked between next() and resume(), and after Finished. When one raises, the answer
+  // is an error, and the body fails with it when it is resumed.
+  virtual Result<bool> where(uint32_t /*callback*/, uint64_t /*event*/) {
+    return fail("this session has no callbacks");
+  }
+  // The key as text: equal keys have equal texts.
+  virtual Result<std::string> key(uint32_t /*callback*/, uint64_t /*event*/) {
+    return fail("this session has no callbacks");
+  }
 };
 
 }  // namespace fbx::model

@@ -98,7 +98,7 @@ class Binder {
           say({"argument-twice", "`" + std::string(name) + "` is given twice"}, -1, name);
         }
         check(index, keyword.value, -1, name);
-      } else if (signature_.extra == Extra::kFaults) {
+      } else if (signature_.extra == Extra::kFaults || signature_.extra == Extra::kFields) {
         out_.extra.push_back(keyword);
       } else {
         unknown(name);

@@ -59,6 +59,7 @@ enum class Takes : uint8_t {
   kCallable,
   kStrings,      // list of strings
   kStringLists,
+  kCommand,      // list of strings, not empty
   kStringTable,  // dict: strings, ints in decimal
   kDependencies, // list of services or their names
   kInject,       // a hand
@@ -78,6 +79,11 @@ enum class Takes : uint8_t {
   kScenarios,    // list of functions
   kExpectation,  // callable
   kOverrides,    // dict (function, assumption) → expectation
+  kCountRange,   // int ≥ 0, or a tuple of two
+  kFilterDict,   // dict: keys of a filter
+  kSince,        // "start", or an event
+  kDecoder,
+  kObserved,     // list of observe.stdout(…), observe.stderr(…)
   kCells,        // list of (function, assumption)
 };
 
@@ -95,6 +101,7 @@ struct Param {
 enum class Extra : uint8_t {
   kNone,
   kFaults,      // <keyword>=<action>
+  kFields,      // fields of an event: filters.h
   kPositional,  // *args
 };
 
@@ -131,7 +138,7 @@ struct Given {
 struct Bound {
   std::vector<Value> values;   // one per parameter; no value when it was not given
   std::vector<Value> rest;     // Extra::kPositional
-  std::vector<Keyword> extra;  // Extra::kFaults, in order
+  std::vector<Keyword> extra;  // Extra::kFaults, kFields, in order
   bool open = false;           // as Given::open
 
   [[nodiscard]] bool has(size_t i) const { return values[i].valid(); }

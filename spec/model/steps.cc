@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Steps: what a test asks of its services as a client would. Methods of interfaces, and of services
-// with exactly one.
+// with exactly one. Here those of http; socket_steps.cc has the others.
 #include "spec/model/builtins.h"
 #include "spec/model/host.h"
 #include "spec/model/objects.h"
@@ -121,90 +121,19 @@ Value http_step(Call& c) {
   return ask(c, std::move(step), EffectToken::Gives::kHttp);
 }
 
-// ---- tcp
-
-constexpr Param kSendParams[] = {{.name = "data", .takes = Takes::kData, .required = true},
-                                 keyword("timeout", Takes::kLongDuration)};
-constexpr Signature kSend{.name = "send", .params = kSendParams, .where = Where::kBody};
-
-Value send(Call& c) {
-  Bound b;
-  if (!bind_call(c, kSend, b)) return Call::failed();
-  TcpSendStep step;
-  const StepTarget target = step_target(c.self());
-  step.service = target.service;
-  step.interface = target.interface;
-  step.data = string_arg(b, 0);
-  step.timeout_ns = duration_arg(b, 1, step.timeout_ns);
-  return ask(c, std::move(step), EffectToken::Gives::kLine);
-}
-
-enum ExchangeParam : size_t { kData, kUntil, kBytes, kLines, kRegex, kExchangeTimeout };
-
-constexpr Param kExchangeParams[] = {
-    {.name = "data", .takes = Takes::kData, .required = true},
-    keyword("until", Takes::kData),
-    keyword("bytes", Takes::kPositive),
-    keyword("lines", Takes::kPositive),
-    {.name = "regex", .pass = Pass::kKeyword, .later = "use `until`, `bytes` or `lines`"},
-    keyword("timeout", Takes::kLongDuration)};
-
-std::optional<Problem> one_end(const Bound& b, const CheckContext&) {
-  const char* names[] = {"until", "bytes", "lines"};
-  const char* given = nullptr;
-  for (size_t i = 0; i < 3; ++i) {
-    if (!b.has(kUntil + i)) continue;
-    if (given != nullptr) {
-      return Problem{"argument-conflict",
-                     "`" + std::string(given) + "` and `" + names[i] + "` exclude each other",
-                     {}, -1, names[i]};
-    }
-    given = names[i];
-  }
-  const bool empty = b.has(kUntil) && is_known(b.values[kUntil]) &&
-                     starlark::to_string_view(b.values[kUntil]).empty();
-  if (empty) return Problem{"argument-value", "`until` is empty", {}, -1, "until"};
-  return std::nullopt;
-}
-
-constexpr Signature kExchange{
-    .name = "exchange", .params = kExchangeParams, .where = Where::kBody, .also = one_end};
-
-Value exchange(Call& c) {
-  Bound b;
-  if (!bind_call(c, kExchange, b)) return Call::failed();
-  ExchangeStep step;
-  const StepTarget target = step_target(c.self());
-  step.service = target.service;
-  step.interface = target.interface;
-  step.data = string_arg(b, kData);
-  step.delimiter = string_arg(b, kUntil, "\n");
-  if (b.has(kBytes)) {
-    step.until = ExchangeStep::Until::kBytes;
-    step.count = static_cast<uint64_t>(int_arg(b, kBytes, 1));
-  } else if (b.has(kLines)) {
-    step.until = ExchangeStep::Until::kLines;
-    step.count = static_cast<uint64_t>(int_arg(b, kLines, 1));
-  }
-  step.timeout_ns = duration_arg(b, kExchangeTimeout, step.timeout_ns);
-  return ask(c, std::move(step), EffectToken::Gives::kExchange);
-}
-
 constexpr starlark::Builtin kHttpMethods[] = {{"delete", http_step, &kDelete},
                                               {"get", http_step, &kGet},
                                               {"head", http_step, &kHead},
                                               {"patch", http_step, &kPatch},
                                               {"post", http_step, &kPost},
                                               {"put", http_step, &kPut}};
-constexpr starlark::Builtin kTcpMethods[] = {{"exchange", exchange, &kExchange},
-                                             {"send", send, &kSend}};
 
 std::span<const starlark::Builtin> methods_of(plan::Protocol protocol) {
   switch (protocol) {
     case plan::Protocol::kHttp: return kHttpMethods;
-    case plan::Protocol::kTcp: return kTcpMethods;
-    case plan::Protocol::kUdp:
-    case plan::Protocol::kUnix: return {};
+    case plan::Protocol::kTcp:
+    case plan::Protocol::kUnix: return stream_methods();
+    case plan::Protocol::kUdp: return udp_methods();
   }
   return {};
 }

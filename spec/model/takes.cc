@@ -371,11 +371,19 @@ Answer strings(Value v, const CheckContext& c) {
   return each_item(v, [&](Value item) { return string(item, c); });
 }
 
+Answer command(Value v, const CheckContext& c) {
+  if (auto p = strings(v, c)) return p;
+  const auto words = starlark::elements(v);
+  if (words.empty()) return wrong("argument-value", "is an empty list");
+  if (is_known(words[0]) && starlark::length(words[0]) == 0)
+    return wrong("argument-value", "begins with an empty string, want the program");
+  return {};
+}
+
 Answer string_lists(Value v, const CheckContext& c) {
   return each_item(v, [&](Value item) {
-    auto p = strings(item, c);
-    if (!p && starlark::length(item) == 0) p = wrong("argument-value", "holds an empty command");
-    return p;
+    const bool empty = starlark::is_kind(item, Kind::list) && starlark::length(item) == 0;
+    return empty ? wrong("argument-value", "holds an empty command") : command(item, c);
   });
 }
 
@@ -429,6 +437,36 @@ Answer list(Value v, const CheckContext&) {
   return each_item(v, [](Value) { return Answer{}; });
 }
 
+Answer count_range(Value v, const CheckContext& c) {
+  if (!starlark::is_kind(v, Kind::tuple)) return count(v, c);
+  const auto items = starlark::elements(v);
+  if (items.size() != 2) return wrong("argument-value", "is a tuple of " +
+                                      std::to_string(items.size()) + ", want (min, max)");
+  for (const Value item : items) {
+    if (!is_known(item)) return {};
+    if (auto p = count(item, c)) return p;
+  }
+  if (*starlark::to_int64(items[0]) <= *starlark::to_int64(items[1])) return {};
+  return wrong("argument-value", "is " + starlark::repr(v) + ", where min is above max");
+}
+
+Answer since(Value v, const CheckContext&) {
+  if (starlark::host_as<EventObject>(v) != nullptr) return {};
+  if (!is_string(v)) return kWrongType;
+  if (text_of(v) == "start") return {};
+  return wrong("argument-value", "is " + quoted(text_of(v)) + ", want \"start\" or an event",
+               suggest(text_of(v), {"start"}));
+}
+
+Answer decoder(Value v, const CheckContext&) {
+  return type_if(starlark::host_as<DecoderObject>(v) != nullptr);
+}
+
+Answer observed(Value v, const CheckContext&) {
+  return each_item(
+      v, [](Value item) { return type_if(starlark::host_as<ObservedObject>(item) != nullptr); });
+}
+
 struct Row {
   Takes takes;
   const char* want;
@@ -466,6 +504,7 @@ constexpr Row kRows[] = {
     {Takes::kCallable, "a function", callable},
     {Takes::kStrings, "a list of strings", strings},
     {Takes::kStringLists, "a list of commands, each a list of strings", string_lists},
+    {Takes::kCommand, "a list of strings", command},
     {Takes::kStringTable, "a dict of strings", string_table},
     {Takes::kDependencies, "a list of services or their names", dependencies},
     {Takes::kInject, "a string", inject},
@@ -485,6 +524,11 @@ constexpr Row kRows[] = {
     {Takes::kScenarios, "a list of functions", functions},
     {Takes::kExpectation, "a function or expectation", callable},
     {Takes::kOverrides, "a dict of (function, assumption) to expectation", table},
+    {Takes::kCountRange, "an int or a tuple (min, max)", count_range},
+    {Takes::kFilterDict, "a dict of filter keys, such as {\"syscall\": \"write\"}", table},
+    {Takes::kSince, "\"start\" or an event", since},
+    {Takes::kDecoder, "a decoder(…)", decoder},
+    {Takes::kObserved, "a list of observe.stdout(…) and observe.stderr(…)", observed},
     {Takes::kCells, "a list of (function, assumption)", list},
 };
 

@@ -26,7 +26,7 @@ constexpr int kDeepestValue = 1000;
 Thawing::Thawing(const plan::Plan& plan, starlark::Heap& heap,
                  const starlark::Predeclared& predeclared)
     : plan_(plan), heap_(heap), values_(plan.image.values.size()),
-      open_(plan.image.values.size()) {
+      filled_(plan.image.values.size()), open_(plan.image.values.size()) {
   for (const auto& program : plan.image.programs) {
     modules_.push_back(starlark::Module::create(heap, program, predeclared));
   }
@@ -178,8 +178,11 @@ Value Thawing::host(const plan::Value& v, int depth) {
     if (i < positional) args.push_back(item);
     else named.push_back({heap_.string(v.names[i - positional]), item});
   }
-  // Arguments are looked at now: a list must have its parts.
-  if (!fill_pending()) return Value();
+  // Arguments are looked at now: a list must have its parts. Theirs alone: what else waits for its
+  // parts may hold this very value.
+  for (const plan::ValueRef item : v.items) {
+    if (!fill_now(item, depth + 1)) return Value();
+  }
   if (named.empty() && v.text == "service") return service(args);
   if (named.empty() && v.text == "interface_of") return interface_of(args);
   if (named.empty() && v.text == "assumption") return assumption(args);
@@ -287,7 +290,25 @@ bool Thawing::fill_pending() {
   return problem_.empty();
 }
 
+bool Thawing::fill_now(plan::ValueRef ref, int depth) {
+  const plan::Value& v = plan_.image.values[ref];
+  const bool container = v.kind == PlanKind::kTuple || v.kind == PlanKind::kList ||
+                         v.kind == PlanKind::kDict || v.kind == PlanKind::kSet;
+  if (!container || filled_[ref]) return true;
+  if (depth > kDeepestValue) {
+    fail("a value is nested too deeply");
+    return false;
+  }
+  for (const plan::ValueRef item : v.items) {
+    if (!shell(item, depth + 1).valid()) return false;
+    if (item != ref && !fill_now(item, depth + 1)) return false;
+  }
+  return fill(ref);
+}
+
 bool Thawing::fill(plan::ValueRef ref) {
+  if (filled_[ref]) return true;
+  filled_[ref] = true;
   const plan::Value& v = plan_.image.values[ref];
   const Value container = values_[ref];
   starlark::Refused refused = starlark::Refused::no;

@@ -50,12 +50,15 @@ class Thawing {
   // Parts of a container, once every shell that they need is there.
   bool fill_pending();
   bool fill(plan::ValueRef ref);
+  // A container and the containers in it, whose shells are there or are made.
+  bool fill_now(plan::ValueRef ref, int depth);
   starlark::Value fail(std::string problem, std::string hint = "");
 
   const plan::Plan& plan_;
   starlark::Heap& heap_;
   std::vector<starlark::Module*> modules_;
   std::vector<starlark::Value> values_;
+  std::vector<bool> filled_;  // a container that has its parts
   std::vector<bool> open_;  // being made: a function can't be its own default
   std::vector<plan::ValueRef> to_fill_;
   struct Cell {

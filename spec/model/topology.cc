@@ -20,7 +20,7 @@ using Pass = Param::Pass;
 
 enum ServiceParam : size_t {
   kName, kBinary, kArgs, kEnv, kInheritEnv, kCwd, kDependsOn, kHealthcheck, kOps, kUser, kPrepare,
-  kStart, kMayExit, kStopSignal, kStopTimeout, kInject, kIoUring, kExternal, kLimits
+  kStart, kMayExit, kStopSignal, kStopTimeout, kInject, kIoUring, kExternal, kLimits, kObserve
 };
 
 constexpr Param keyword(std::string_view name, Takes takes, bool none = false) {
@@ -53,7 +53,7 @@ constexpr Param kServiceParams[] = {
     keyword("io_uring", Takes::kBool),
     keyword("external", Takes::kStrings),
     keyword("limits", Takes::kLimits),
-    later("observe", "output is not decoded into events so far"),
+    keyword("observe", Takes::kObserved),
     later("image", kContainers),
     later("build", kContainers),
     later("remote", kContainers),
@@ -66,16 +66,26 @@ constexpr Signature kService{.name = "service",
                              .extra = Extra::kPositional,
                              .where = Where::kTop};
 
-// What is wrong with start=; nothing for "auto".
+// What is wrong with start=.
 std::optional<Problem> start_problem(const Bound& b) {
   const std::string start = string_arg(b, kStart, "auto");
-  if (start == "auto") return std::nullopt;
-  if (start == "manual") {
-    return Problem{"not-yet", "service(): start=\"manual\" is not there yet", {}, -1, "start"};
-  }
+  if (start == "auto" || start == "manual") return std::nullopt;
   return Problem{"argument-value",
-                 "service(): `start` is \"" + start + "\", want \"auto\"",
+                 "service(): `start` is \"" + start + "\", want \"auto\" or \"manual\"",
                  suggest(start, {"auto", "manual"}), -1, "start"};
+}
+
+std::optional<Problem> observe_problem(const plan::Service& s) {
+  for (size_t i = 0; i < s.observe.size(); ++i) {
+    for (size_t k = 0; k < i; ++k) {
+      if (s.observe[i].is_stderr != s.observe[k].is_stderr) continue;
+      return Problem{"argument-value",
+                     std::string("service(): `observe` decodes ") +
+                         (s.observe[i].is_stderr ? "stderr" : "stdout") + " twice",
+                     {}, -1, "observe"};
+    }
+  }
+  return std::nullopt;
 }
 
 plan::Service read_service(const Bound& b) {
@@ -93,6 +103,7 @@ plan::Service read_service(const Bound& b) {
       s.prepare.push_back(strings_of(command));
     }
   }
+  s.manual_start = string_arg(b, kStart) == "manual";
   s.may_exit = bool_arg(b, kMayExit, false);
   s.stop_signal = string_arg(b, kStopSignal, "SIGTERM");
   s.stop_timeout_ns = duration_arg(b, kStopTimeout, s.stop_timeout_ns);
@@ -100,6 +111,11 @@ plan::Service read_service(const Bound& b) {
   s.io_uring = bool_arg(b, kIoUring, true);
   s.external = strings_arg(b, kExternal);
   for (const auto& [key, value] : pairs_arg(b, kLimits)) s.limits[key] = value;
+  if (b.has(kObserve)) {
+    for (const Value one : starlark::elements(b.values[kObserve])) {
+      s.observe.push_back(starlark::host_as<ObservedObject>(one)->decoder);
+    }
+  }
   if (b.has(kOps)) {
     size_t cursor = 0;
     Value key, value;
@@ -130,6 +146,7 @@ Value service(Call& c) {
   if (!bind_call(c, kService, b)) return Call::failed();
   if (auto problem = start_problem(b)) return fail_with(c, std::move(*problem));
   plan::Service s = read_service(b);
+  if (auto problem = observe_problem(s)) return fail_with(c, std::move(*problem));
   for (size_t i = 0; i < b.rest.size(); ++i) {
     const auto* interface = starlark::host_as<InterfaceObject>(b.rest[i]);
     if (interface == nullptr) {
@@ -188,7 +205,7 @@ constexpr Param kTcpParams[] = {{.name = "addr", .takes = Takes::kAddress, .requ
 constexpr Param kHttpParams[] = {{.name = "url", .takes = Takes::kUrl, .required = true},
                                  keyword("timeout", Takes::kLongDuration),
                                  keyword("status", Takes::kStatus, true)};
-constexpr Param kCommandParams[] = {{.name = "argv", .takes = Takes::kStrings, .required = true},
+constexpr Param kCommandParams[] = {{.name = "argv", .takes = Takes::kCommand, .required = true},
                                     keyword("timeout", Takes::kLongDuration)};
 constexpr Param kOutputParams[] = {{.name = "pattern", .takes = Takes::kText, .required = true},
                                    keyword("timeout", Takes::kLongDuration)};
@@ -200,10 +217,6 @@ Value make_health(MakeContext& context, const Bound& b) {
   check.timeout_ns = duration_arg(b, 1, check.timeout_ns);
   if constexpr (kind == plan::HealthCheck::Kind::kCommand) {
     check.argv = strings_arg(b, 0);
-    if (check.argv.empty()) {
-      context.problem = Problem{"argument-value", "`argv` is an empty list", {}, 0};
-      return Value();
-    }
   } else {
     check.target = string_arg(b, 0);
   }

@@ -149,6 +149,17 @@ void fields(V& v, Op& o) {
 }
 
 template <class V>
+void fields(V& v, OutputDecoder& o) {
+  v.flag("stderr", o.is_stderr, false, "of stderr; else of stdout");
+  v.choice("decoder", o.kind, OutputDecoder::Kind::kJson,
+           {{"json", OutputDecoder::Kind::kJson},
+            {"logfmt", OutputDecoder::Kind::kLogfmt},
+            {"regex", OutputDecoder::Kind::kRegex}},
+           "how a line is read");
+  v.text("pattern", o.pattern, kOptional, "with regex: RE2 with named groups");
+}
+
+template <class V>
 void fields(V& v, Service& s) {
   v.name("name", s.name, kRequired, "name of the service");
   v.text("binary", s.binary, kRequired, "absolute, relative to the spec's folder, or on PATH");
@@ -161,6 +172,7 @@ void fields(V& v, Service& s) {
   v.services("depends_on", s.depends_on, "services that are ready before it starts");
   v.health("healthcheck", s.healthcheck, "when it is ready; absent: every interface listens");
   v.tables("ops", s.ops, "named operations");
+  v.tables("observe", s.observe, "how its lines of output become fields of events");
   v.text("user", s.user, kOptional, "user it runs as; empty: the invoking user");
   v.word_lists("prepare", s.prepare, "commands that run once before its first start");
   v.flag("manual_start", s.manual_start, false, "start=\"manual\"");

@@ -55,6 +55,14 @@ struct Op {
   std::string path;  // glob; empty = any
 };
 
+// observe.stdout(decoder=…): how lines of output become fields of events.
+struct OutputDecoder {
+  bool is_stderr = false;
+  enum class Kind { kJson, kLogfmt, kRegex } kind = Kind::kJson;
+  std::string pattern;  // kRegex: RE2 with named groups
+  bool operator==(const OutputDecoder&) const = default;
+};
+
 struct Service {
   std::string name;
   std::string binary;  // as written: absolute, relative to the spec's folder, or bare (on PATH)
@@ -66,6 +74,7 @@ struct Service {
   std::vector<uint32_t> depends_on;                      // service indexes
   HealthCheck healthcheck;
   std::vector<Op> ops;
+  std::vector<OutputDecoder> observe;  // at most one for each stream
   std::string user;  // empty = the invoking user
   std::vector<std::vector<std::string>> prepare;
   bool manual_start = false;

@@ -9,6 +9,11 @@ namespace {
 
 struct Describe {
   const plan::Plan& plan;
+  template <class Step>
+  std::string target(const Step& step) const {
+    if (step.connection != 0) return "over " + std::to_string(step.connection);
+    return plan.services[step.service].name;
+  }
   std::string operator()(const model::InstallFaults& e) const {
     std::string out = "faults " + std::to_string(e.scope);
     for (const auto& rule : e.rules) out += " " + plan.services[rule.service].name + " " + rule.display;
@@ -22,10 +27,44 @@ struct Describe {
     return e.method + " " + plan.services[e.service].name + e.path + (e.body.empty() ? "" : " " + e.body);
   }
   std::string operator()(const model::TcpSendStep& e) const {
-    return "send " + plan.services[e.service].name + " " + e.data;
+    return "send " + target(e) + " " + e.data;
   }
   std::string operator()(const model::ExchangeStep& e) const {
-    return "exchange " + plan.services[e.service].name + " " + e.data;
+    return "exchange " + target(e) + " " + e.data;
+  }
+  std::string operator()(const model::ExecStep& e) const {
+    std::string out = "exec";
+    for (const auto& word : e.argv) out += " " + word;
+    for (const auto& [name, value] : e.env) out += " " + name + "=" + value;
+    if (!e.user.empty()) out += " as " + e.user;
+    if (!e.input.empty()) out += " < " + e.input;
+    return out;
+  }
+  std::string operator()(const model::ServiceOrder& e) const {
+    constexpr const char* kNames[] = {"kill ", "stop ", "start ", "restart "};
+    return kNames[static_cast<size_t>(e.kind)] + plan.services[e.service].name +
+           (e.signal.empty() ? "" : " " + e.signal);
+  }
+  std::string operator()(const model::PauseService& e) const {
+    return "pause " + std::to_string(e.scope) + " " + plan.services[e.service].name;
+  }
+  std::string operator()(const model::ConnectStep& e) const {
+    return "connect " + plan.services[e.service].name + " as " + std::to_string(e.connection);
+  }
+  std::string operator()(const model::CloseStep& e) const {
+    return "close " + std::to_string(e.connection);
+  }
+  std::string operator()(const model::Tick& e) const { return "tick " + std::to_string(e.wait_ns); }
+  std::string operator()(const model::CountLookBack& e) const {
+    return "count " + std::to_string(e.least) + "…" + std::to_string(e.most) + " " + e.filter.display;
+  }
+  std::string operator()(const model::OrderLookBack& e) const {
+    return "before " + e.first.display + " | " + e.then.display + (e.each ? "" : " once");
+  }
+  std::string operator()(const model::ListEvents& e) const { return "events " + e.filter.display; }
+  std::string operator()(const model::AwaitEvent& e) const { return "await " + e.filter.display; }
+  std::string operator()(const model::AwaitStable& e) const {
+    return "stable " + std::to_string(e.quiet_ns) + " " + e.filter.display;
   }
   std::string operator()(const model::Sleep& e) const { return "sleep " + std::to_string(e.duration_ns); }
   std::string operator()(const model::LookBack& e) const {
@@ -44,7 +83,13 @@ model::Response FakeRunner::answer(const std::string& asked, const model::Effect
   if (const auto told = answers.find(asked); told != answers.end()) return told->second;
   const bool step = std::holds_alternative<model::HttpStep>(effect) ||
                     std::holds_alternative<model::TcpSendStep>(effect) ||
-                    std::holds_alternative<model::ExchangeStep>(effect);
+                    std::holds_alternative<model::ExchangeStep>(effect) ||
+                    std::holds_alternative<model::ConnectStep>(effect) ||
+                    std::holds_alternative<model::ExecStep>(effect);
+  if (std::holds_alternative<model::Tick>(effect)) {
+    now_ns_ += static_cast<uint64_t>(std::get<model::Tick>(effect).wait_ns);
+    return model::Now{now_ns_};
+  }
   if (!step) return model::Done{};
   if (step_ < steps.size()) return steps[step_++];
   model::StepResult good;
@@ -60,7 +105,7 @@ Played FakeRunner::play(const plan::Plan& plan, const std::string& test) {
     if (plan.tests[t].name == test) index = t;
   }
   REQUIRE(index < plan.tests.size());
-  auto session = model::Session::start(plan, index, {});
+  auto session = model::Session::start(plan, index, {.events = events});
   REQUIRE_MESSAGE(session, session.error().text());
   bool cancelled = false;
   for (int turns = 0; turns < 10'000; ++turns) {

@@ -39,6 +39,8 @@ class FakeRunner {
   std::vector<model::StepResult> steps;
   // The answer to a request by its line in `asked`; Done unless it is here.
   std::map<std::string, model::Response> answers;
+  // What a body reads of events; may be null.
+  const model::EventReader* events = nullptr;
   // Cancels the body when this was asked.
   std::string cancel_at;
 
@@ -47,6 +49,7 @@ class FakeRunner {
  private:
   model::Response answer(const std::string& asked, const model::Effect& effect);
   size_t step_ = 0;
+  uint64_t now_ns_ = 1;
 };
 
 }  // namespace fbx::testing

@@ -202,5 +202,193 @@ def test_passed_on():
   CHECK(plan.tests[1].needs.size() == 2);  // refuse and drop: it can't be known
 }
 
+TEST_CASE("dicts that hold a service which an earlier test holds, too") {
+  const auto plan = compiled(R"(
+CALLS = ["write"]
+OPS = {"persist": op(syscalls=CALLS)}
+F = {"service": db, "calls": CALLS}
+G = {"service": db}
+def test_x():
+    assert_eq(F["service"], G["service"])
+    assert_eq(F["calls"], ["write"])
+)");
+  CHECK(FakeRunner{}.play(plan, "test_x").finished.message == "");
+  testing::FakeLoader loader;
+  loader.files["a.star"] = std::string(kTopology) +
+                           "F = {'service': db, 'n': 1}\nG = {'service': db}\n"
+                           "def test_x():\n    assert_true(F != G)\n"
+                           "def test_y():\n    db.send('x')\n";
+  const auto in_memory = model::compile_spec(loader, "a.star");
+  REQUIRE(in_memory.plan);
+  CHECK(FakeRunner{}.play(*in_memory.plan, "test_x").finished.message == "");
+}
+
+TEST_CASE("programs and services are asked for as written") {
+  const auto plan = compiled(R"star(
+D = service("hand", "bin/hand", start="manual", prepare=[["mk", "${spec_dir}/x"]],
+            observe=[observe.stdout(decoder=decoder("json")),
+                     observe.stderr(decoder=decoder("regex", pattern="(?P<a>.)"))])
+def test_x():
+    r = exec(["psql", "-c", "select 1"], stdin="in", env={"A": 1}, user="postgres")
+    assert_eq((r.code, r.ok, r.stdout, r.stderr), (3, False, "out", "err"))
+    start(D)
+    pause(db, run=lambda: kill(db))
+    kill(web, "SIGHUP")
+    stop(web)
+    restart(D)
+)star");
+  CHECK(plan.services[2].manual_start);
+  CHECK(plan.services[2].prepare == std::vector<std::vector<std::string>>{{"mk", "${spec_dir}/x"}});
+  REQUIRE(plan.services[2].observe.size() == 2);
+  CHECK(plan.services[2].observe[1].pattern == "(?P<a>.)");
+  FakeRunner runner;
+  model::StepResult ran;
+  ran.status = 3;
+  ran.body = "out";
+  ran.error_output = "err";
+  runner.steps = {ran};
+  const auto played = runner.play(plan, "test_x");
+  CHECK(played.finished.message == "");
+  CHECK(played.asked == Asked{"exec psql -c select 1 A=1 as postgres < in", "start hand",
+                              "pause 1 db", "kill db SIGKILL", "leave 1", "kill web SIGHUP",
+                              "stop web", "restart hand"});
+}
+
+TEST_CASE("a connection that is kept is named by its steps") {
+  const auto plan = compiled(R"(
+def test_x():
+    c = db.connect()
+    c.send("a")
+    assert_true(c.exchange("b", regex="x+").ok)
+    db.send("c")
+    c.close()
+)");
+  const auto played = FakeRunner{}.play(plan, "test_x");
+  CHECK(played.finished.message == "");
+  CHECK(played.asked == Asked{"connect db as 1", "send over 1 a", "exchange over 1 b",
+                              "send db c", "close 1"});
+}
+
+TEST_CASE("a connection that can't be made raises") {
+  const auto plan = compiled(R"(
+def test_x():
+    db.connect()
+)");
+  FakeRunner runner;
+  model::StepResult refused;
+  refused.error = "connection refused";
+  runner.steps = {refused};
+  const auto played = runner.play(plan, "test_x");
+  CHECK(played.finished.how == Finished::How::kFailed);
+  CHECK(played.finished.message == "connect(): connection refused");
+}
+
+TEST_CASE("eventually tries again what fails, and gives up with the last failure") {
+  const auto plan = compiled(R"(
+SEEN = [200, 503]
+def once():
+    r = web.get("/")
+    assert_eq(r.status, 200)
+    return r.status
+def test_comes():
+    assert_eq(eventually(once, timeout="1s", every="100ms"), 200)
+def test_never():
+    eventually(once, timeout="100ms", every="50ms")
+def test_mistake():
+    eventually(lambda: 1 + "a")
+)");
+  model::StepResult bad, good;
+  bad.status = 503;
+  good.status = 200;
+  FakeRunner comes;
+  comes.steps = {bad, bad, good};
+  const auto held = comes.play(plan, "test_comes");
+  CHECK(held.finished.message == "");
+  CHECK(held.asked == Asked{"tick 0", "GET web/", "tick 100000000", "GET web/", "tick 100000000",
+                            "GET web/"});
+  FakeRunner never;
+  never.steps = {bad, bad, bad, bad};
+  const auto failed = never.play(plan, "test_never");
+  CHECK(failed.finished.how == Finished::How::kFailed);
+  CHECK(failed.finished.actual == "503");
+  CHECK(failed.asked.size() == 5);  // at 0, 50 and 100 ms the time is asked; twice it was tried
+  CHECK(FakeRunner{}.play(plan, "test_mistake").finished.how == Finished::How::kError);
+}
+
+// Events in memory: seq is also the value of every attribute it has.
+class FakeEvents final : public model::EventReader {
+ public:
+  std::optional<model::EventValue> attribute(uint64_t seq, std::string_view name) const override {
+    if (name == "n") return static_cast<int64_t>(seq);
+    if (name == "fields") return model::JsonText{"{\"a\": [1, 2]}"};
+    if (name == "missing") return std::monostate();
+    return std::nullopt;
+  }
+  std::vector<std::string> names(uint64_t) const override { return {"fields", "missing", "n"}; }
+  std::string text(uint64_t seq) const override { return "event " + std::to_string(seq); }
+};
+
+TEST_CASE("events are read where they are") {
+  const auto plan = compiled(R"(
+def test_x():
+    all = events(service=db, syscall="write")
+    assert_eq([e.n for e in all], [2, 5])
+    assert_eq(all[0].fields["a"], [1, 2])
+    assert_eq(all[0].missing, None)
+    assert_ne(all[0], all[1])
+    assert_eq(await_event(type="stdout", event="done", n=3, timeout="1s").n, 7)
+    assert_count((1, 2), since=all[0], syscall="fsync")
+    assert_before(first={"syscall": "fsync"}, then={"syscall": "send"}, each=False)
+    await_stable("2s", service=db)
+def test_typo():
+    events(service=db)[0].nn
+)");
+  CHECK(plan.tests[0].observe == Asked{"*"});  // await_stable(service=) names no call
+  FakeEvents events;
+  FakeRunner runner;
+  runner.events = &events;
+  runner.answers["events service=\"db\", syscall=\"write\""] = model::Events{{2, 5}};
+  runner.answers["events service=\"db\""] = model::Events{{2}};
+  runner.answers["await type=\"stdout\", event=\"done\", n=3"] = model::Events{{7}};
+  const auto played = runner.play(plan, "test_x");
+  CHECK(played.finished.message == "");
+  CHECK(played.asked.size() == 5);
+  CHECK(played.asked[2] == "count 1…2 syscall=\"fsync\", since=event(2, \"event 2\")");
+  CHECK(played.asked[3] == "before syscall=\"fsync\" | syscall=\"send\" once");
+  CHECK(played.asked[4] == "stable 2000000000 service=\"db\"");
+  CHECK(runner.play(plan, "test_typo").finished.message.find("nn") != std::string::npos);
+}
+
+TEST_CASE("where= and key= are asked about one event at a time, and can't change anything") {
+  const auto plan = compiled(R"(
+LIST = []
+def odd(e):
+    return e.n % 2 == 1
+def raises(e):
+    return e.n + "x"
+def test_x():
+    mine = []
+    assert_eventually(syscall="write", where=odd)
+    assert_eventually(syscall="write", where=lambda e: mine.append(e))
+    assert_eventually(syscall="write", where=raises)
+)");
+  FakeEvents events;
+  auto session = model::Session::start(plan, 0, {.events = &events});
+  REQUIRE(session);
+  const auto filter_of = [&](model::Turn turn) {
+    return std::get<model::LookBack>(std::get<model::Request>(turn).effect).filter.where;
+  };
+  const uint32_t odd = filter_of((*session)->next());
+  CHECK((*session)->where(odd, 3).value());
+  CHECK_FALSE((*session)->where(odd, 4).value());
+  CHECK((*session)->key(odd, 3).value() == "True");
+  (*session)->resume(model::Done{});
+  const uint32_t changes = filter_of((*session)->next());
+  CHECK_FALSE((*session)->where(changes, 1).has_value());
+  (*session)->resume(model::Done{});
+  const auto ended = (*session)->next();
+  CHECK(std::get<Finished>(ended).how == Finished::How::kError);
+}
+
 }  // namespace
 }  // namespace fbx

@@ -256,10 +256,51 @@ TEST_CASE("a unix interface is spoken to at its path") {
   CHECK(StepClient(plan, nullptr, -1).perform(step).result.error == "no such file or directory");
 }
 
-TEST_CASE("a step on a udp interface is refused by name") {
-  const plan::Plan plan = plan_with(53, plan::Protocol::kUdp);
-  model::TcpSendStep step;
-  CHECK(StepClient(plan, nullptr, -1).perform(step).result.error == "no steps over udp yet");
+TEST_CASE("a datagram goes there and one comes back, or nobody is there") {
+  const int server = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  ::bind(server, reinterpret_cast<sockaddr*>(&address), size);
+  ::getsockname(server, reinterpret_cast<sockaddr*>(&address), &size);
+  const plan::Plan plan = plan_with(ntohs(address.sin_port), plan::Protocol::kUdp);
+  model::ExchangeStep step;
+  step.data = "ping";
+  step.until = model::ExchangeStep::Until::kDatagram;
+  std::thread answerer([server] {
+    char text[16];
+    sockaddr_in from{};
+    socklen_t from_size = sizeof from;
+    const ssize_t n = ::recvfrom(server, text, sizeof text, 0,
+                                 reinterpret_cast<sockaddr*>(&from), &from_size);
+    ::sendto(server, text, static_cast<size_t>(n), 0, reinterpret_cast<sockaddr*>(&from),
+             from_size);
+  });
+  CHECK(StepClient(plan, nullptr, -1).perform(step).result.body == "ping");
+  answerer.join();
+  ::close(server);
+  CHECK(StepClient(plan, nullptr, -1).perform(step).result.error == "connection refused");
+}
+
+TEST_CASE("a kept connection is one connection, and a failed exchange closes it") {
+  uint16_t port = 0;
+  const int listener = listen_on_loopback(port);
+  const Server server(listener, {{"a\n", "1\n2\n", Ending::kHold}});
+  const plan::Plan plan = plan_with(port, plan::Protocol::kTcp);
+  StepClient client(plan, nullptr, -1);
+  CHECK(client.perform(model::ConnectStep{.connection = 7}).result.ok);
+  model::ExchangeStep step;
+  step.connection = 7;
+  step.data = "a\n";
+  CHECK(client.perform(step).result.body == "1");
+  CHECK(client.perform(step).result.body == "2");  // it came behind the first answer
+  step.timeout_ns = 50'000'000;
+  CHECK(client.perform(step).result.error == "timed out after 50ms");
+  CHECK(client.perform(step).result.error == "the connection is closed");
+  step.until = model::ExchangeStep::Until::kRegex;
+  step.delimiter = "(";
+  CHECK_FALSE(client.perform(step).mistake.empty());
 }
 
 TEST_CASE("the abort descriptor ends the step in flight at once") {
