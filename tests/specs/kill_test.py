@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """SIGKILL to one process of fbx, or to all of them, in the middle of a run: nothing is left.
 
-    tests/specs/kill_test.py BUILD [--rounds N] [--seed S]
+    tests/specs/kill_test.py BUILD [--rounds N] [--seed S] [--user root|unprivileged|no_namespaces]
 
 Each round starts the partition chapter, lets a random part of its usual time pass, picks one of
-fbx's own processes (front, keeper, worker, guard: whatever is there) and kills it. Then the run
-must end by itself and a second later no process, mount, cgroup or BPF program of it may be left;
+fbx's own processes (front, keeper, worker, guard, nanny: whatever is there) and kills it. Then
+the run must end by itself and a second later no process, mount, cgroup or BPF program of it may be left;
 when all were killed at once, an empty cgroup directory may, and the next run must remove it.
 A run that says it passed must have passed every test.
 """
@@ -22,21 +22,35 @@ import tempfile
 import time
 
 import residue
+import run_specs
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-SPEC = ROOT / "examples/partition/partition-test.star"
+WAL = pathlib.Path("/tmp/inventory.wal")  # what the chapter leaves where tests have no /tmp of their own
 BOUND_S = 30.0  # for a run to end, whatever happened to it
+
+
+class Identity:
+    """Who runs the chapter: where it stands for them, and what a whole run of theirs ends with."""
+
+    def __init__(self, user, build, work):
+        machine = run_specs.Machine(build, pathlib.Path(work))
+        places = machine.places[user]
+        self.build, self.root = places["build"], places["root"]
+        self.exit = 0 if user == "root" else 3
+        self.begin = [*machine.prefix(user, {}), str(self.build / "bin/fbx"), "run",
+                      str(self.root / "examples/partition/partition-test.star")]
+        self.args = ["--no-isolation"] if user == "no_namespaces" else []
 
 
 class Run:
     """One run of the chapter, in the background."""
 
-    def __init__(self, build, folder):
-        self.build = build
+    def __init__(self, who, folder):
+        self.build = who.build
+        os.chmod(folder, 0o777)
         self.results = pathlib.Path(folder) / "results.json"
         self.process = subprocess.Popen(
-            [build / "bin/fbx", "run", SPEC, "--json", self.results], cwd=ROOT,
-            env={**os.environ, "BIN": str(build / "examples/partition/dynamic")},
+            [*who.begin, *who.args, "--json", self.results], cwd=who.root,
+            env={**os.environ, "BIN": str(who.build / "examples/partition/dynamic")},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     def own_processes(self):
@@ -78,12 +92,13 @@ def kill_some(run, choice, draw):
     return f"{', '.join(names)} of {len(pids)}"
 
 
-def one_round(build, draw, usual_s, all_tests):
+def one_round(who, draw, usual_s, all_tests):
+    build = who.build
     before = residue.present(build)
     choice = draw.choice(["one", "one", "one", "all"])
     after_s = draw.uniform(0.0, usual_s)
     with tempfile.TemporaryDirectory() as folder:
-        run = Run(build, folder)
+        run = Run(who, folder)
         time.sleep(after_s)  # the moment of the kill, not a wait for something
         killed = kill_some(run, choice, draw)
         said = run.end()
@@ -100,13 +115,13 @@ def one_round(build, draw, usual_s, all_tests):
     return not wrong
 
 
-def undisturbed(build):
+def undisturbed(who):
     """A whole run: its time in s, and how many tests passed. Also sweeps what was left before."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        run = Run(build, folder)
+        run = Run(who, folder)
         said = run.end()
-        if run.process.returncode != 0:
+        if run.process.returncode != who.exit:
             sys.exit(f"the undisturbed run ended with {run.process.returncode}:\n{said}")
         return time.monotonic() - began, passed_tests(run)
 
@@ -116,14 +131,20 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--user", choices=("root", "unprivileged", "no_namespaces"),
+                        default="root")
     options = parser.parse_args()
-    build, draw = options.build.resolve(), random.Random(options.seed)
-
-    before = residue.present(build)
-    usual_s, all_tests = undisturbed(build)
-    bad = sum(not one_round(build, draw, usual_s, all_tests) for _ in range(options.rounds))
-    undisturbed(build)  # removes the empty cgroups that were allowed
-    left = residue.left_behind(build, before)
+    draw = random.Random(options.seed)
+    with tempfile.TemporaryDirectory(prefix="fbx-kill-") as work:
+        os.chmod(work, 0o755)
+        who = Identity(options.user, options.build.resolve(), work)
+        before = residue.present(who.build)
+        usual_s, all_tests = undisturbed(who)
+        bad = sum(not one_round(who, draw, usual_s, all_tests) for _ in range(options.rounds))
+        undisturbed(who)  # removes the empty cgroups that were allowed
+        left = residue.left_behind(who.build, before)
+        if options.user == "no_namespaces":
+            WAL.unlink(missing_ok=True)
     print("\n".join(f"left behind at the end: {what}" for what in left))
     print(f"{options.rounds} rounds, {bad} bad, seed {options.seed}")
     return 1 if bad or left else 0
