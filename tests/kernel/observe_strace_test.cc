@@ -104,6 +104,7 @@ Threads read_strace(const std::string& path, uint32_t* first) {
     if (text.starts_with("<... ")) {
       name = text.substr(5, text.find(' ', 5) - 5);
       text = begun[tid] + text.substr(text.find('>') + 1);
+      begun.erase(tid);
     } else {
       name = text.substr(0, text.find('('));
       if (const size_t end = text.find(" <unfinished ...>"); end != std::string::npos) {
@@ -113,6 +114,8 @@ Threads read_strace(const std::string& path, uint32_t* first) {
     }
     if (auto call = call_of(name, text)) all[tid].push_back(*call);
   }
+  for (const auto& [tid, text] : begun)
+    all[tid].push_back({text.substr(0, text.find('(')), std::nullopt, ""});
   return all;
 }
 
@@ -147,19 +150,48 @@ bool one_sided(const std::string& name) {
   return std::ranges::any_of(kOneSided, [&](const Rule& rule) { return name == rule.call; });
 }
 
-// ptrace(2): a thread that is killed is not seen to leave its call: strace prints '?' and the
-// record has the result, -ENOSYS when the call had not been made yet (kernel/entry/common.c).
-void drop_unseen_end(std::vector<Call>& got, const std::vector<Call>& strace, size_t expected) {
-  if (strace.empty() || strace.back().ret || got.size() != expected + 1) return;
-  if (got.back().name == strace.back().name) got.pop_back();
-}
-
-// What strace prints as restarted, and as never returned, is one call with its final result here:
-// strace(1): "= ? ERESTARTSYS"; kernel/signal.c: handle_signal().
 std::vector<Call> comparable(const std::vector<Call>& calls) {
   std::vector<Call> out;
   for (const Call& call : calls)
-    if (call.ret && !one_sided(call.name)) out.push_back(call);
+    if (!one_sided(call.name)) out.push_back(call);
+  return out;
+}
+
+// Whether a call that strace prints as "= ?" stands in the record as one of its own. It does when a
+// signal ended it (kernel/signal.c: handle_signal(); a call that was restarted is one with its last
+// result), and when it is the thread's last: ptrace(2) does not show how a call of a killed thread
+// ends; the record does, with -ENOSYS when it had not been made yet (kernel/entry/common.c).
+bool stands_alone(const Call& strace, bool last, const Call& fbx) {
+  return strace.name == fbx.name && (last || fbx.ret == -EINTR || !fbx.ret);
+}
+
+// Where the two part; unset when they do not.
+struct Parting {
+  size_t strace, fbx;
+};
+std::optional<Parting> compare(const std::vector<Call>& strace, const std::vector<Call>& fbx) {
+  size_t j = 0;
+  for (size_t i = 0; i < strace.size(); ++i) {
+    const bool there = j < fbx.size();
+    if (!strace[i].ret) {
+      j += there && stands_alone(strace[i], i + 1 == strace.size(), fbx[j]);
+    } else if (there && agree(strace[i], fbx[j])) {
+      ++j;
+    } else {
+      return Parting{i, j};
+    }
+  }
+  if (j == fbx.size()) return std::nullopt;
+  return Parting{strace.size(), j};
+}
+
+std::string around(const std::vector<Call>& strace, const std::vector<Call>& fbx, Parting at) {
+  std::string out;
+  for (int k = -3; k < 4; ++k) {
+    const size_t i = at.strace + static_cast<size_t>(k), j = at.fbx + static_cast<size_t>(k);
+    out += "  strace " + (i < strace.size() ? show(strace[i]) : "-") + "   fbx " +
+           (j < fbx.size() ? show(fbx[j]) : "-") + "\n";
+  }
   return out;
 }
 
@@ -197,21 +229,13 @@ void same_as_strace(const Row& row) {
   size_t compared = 0, paths = 0;
   for (auto& [tid, calls] : theirs) {
     std::vector<Call> expected = comparable(calls);
-    std::vector<Call> got = comparable(ours[tid]);
+    const std::vector<Call> got = comparable(ours[tid]);
     // The exec by which strace's child became the program is strace's, to us.
     if (tid == first && !expected.empty()) expected.erase(expected.begin());
-    drop_unseen_end(got, calls, expected.size());
     compared += expected.size();
     for (const Call& call : expected) paths += !call.path.empty();
-    const size_t n = std::min(expected.size(), got.size());
-    size_t at = 0;
-    while (at < n && agree(expected[at], got[at])) ++at;
-    if (at == expected.size() && at == got.size()) continue;
-    std::string around = "thread " + std::to_string(tid) + ", call " + std::to_string(at) + "\n";
-    for (size_t i = at > 3 ? at - 3 : 0; i < at + 4; ++i)
-      around += "  strace " + (i < expected.size() ? show(expected[i]) : "-") + "   fbx " +
-                (i < got.size() ? show(got[i]) : "-") + "\n";
-    FAIL_CHECK(around);
+    if (const auto at = compare(expected, got))
+      FAIL_CHECK("thread " << tid << ", call " << at->strace << "\n" << around(expected, got, *at));
   }
   for (const auto& [tid, calls] : ours)
     if (!theirs.contains(tid) && !comparable(calls).empty())
