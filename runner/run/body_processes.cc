@@ -145,9 +145,11 @@ model::Response Body::on(const model::PauseService& effect) {
   const uint64_t begin = now_ns();
   scopes_.enter(effect.scope, begin);
   if (!parts_.services->running(service)) return model::Fail{call + ": it is not running"};
-  paused_[effect.scope] = effect.service;
-  if (Status paused = parts_.services->pause(service); !paused)
+  if (Status paused = parts_.services->pause(service); !paused) {
+    (void)parts_.services->resume(service);  // those that had stopped
     return give_up("not-paused", call + ": " + paused.error().text());
+  }
+  paused_[effect.scope] = effect.service;
   scopes_.enter(effect.scope, now_ns());
   append_text(observe::EventType::kFault, begin, now_ns(), "on: " + call, service);
   return model::Done{};

@@ -98,7 +98,7 @@ class Machine:
         copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs")]
         copies += [(build / part, "build/" + part)
                    for part in ("bin/fbx", "examples/partition/dynamic",
-                                "examples/partition/static")]
+                                "examples/partition/static", "victims/dynamic")]
         for source, target in copies:
             (staged / target).parent.mkdir(parents=True, exist_ok=True)
             if source.is_dir():
