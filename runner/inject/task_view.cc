@@ -255,6 +255,29 @@ std::optional<int64_t> Descriptor::size() const {
   return copy_ ? std::optional<int64_t>(stat_.st_size) : std::nullopt;
 }
 
+namespace {
+
+// Following map_files is root's (fs/proc/base.c: checkpoint_restore_ns_capable). Without, the name
+// that maps shows is looked at; what has lost its name is a file still, unless no file system that
+// anybody can mount has it.
+std::optional<Mapping> mapped_by_name(pid_t tid, const std::string& line) {
+  const size_t at = line.find('/');
+  if (at == std::string::npos) return std::nullopt;
+  std::string path = line.substr(at);
+  for (const char* internal : {"/memfd:", "/dev/zero (deleted)", "/SYSV", "/dev/shm/"})
+    if (path.starts_with(internal))
+      return Mapping{path.starts_with("/dev/shm/") ? uint8_t{FBX_KIND_SHM} : uint8_t{FBX_KIND_PSEUDO},
+                     path};
+  constexpr std::string_view kDeleted = " (deleted)";
+  struct stat st{};
+  if (stat(proc(tid, ("root" + path).c_str()).c_str(), &st) == 0)
+    return Mapping{S_ISREG(st.st_mode) ? uint8_t{FBX_KIND_FILE} : uint8_t{FBX_KIND_PSEUDO}, path};
+  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+  return Mapping{FBX_KIND_FILE, path};
+}
+
+}  // namespace
+
 std::optional<Mapping> mapped_file(Tasks& tasks, pid_t tid, uint64_t address) {
   std::ifstream maps(proc(tid, "maps"));
   for (std::string line; std::getline(maps, line);) {
@@ -264,6 +287,7 @@ std::optional<Mapping> mapped_file(Tasks& tasks, pid_t tid, uint64_t address) {
     char name[64];
     std::snprintf(name, sizeof name, "map_files/%" PRIx64 "-%" PRIx64, begin, end);
     const Fd file(open(proc(tid, name).c_str(), O_PATH | O_CLOEXEC));
+    if (!file && errno == EPERM) return mapped_by_name(tid, line);
     auto path = file ? tasks.own_link(file.get()) : std::nullopt;
     struct stat st{};
     if (!path || fstat(file.get(), &st) != 0) return std::nullopt;
