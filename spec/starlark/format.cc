@@ -99,12 +99,10 @@ bool character(Call& c, Writer& w, Value v) {
   return true;
 }
 
-}  // namespace
-
-Value ops::format_percent(Call& c, Value format, Value args) {
+// `args`: the right operand; `list`: its values, if it is no mapping.
+Value format_with(Call& c, Value format, Value args, std::span<const Value> list) {
   Writer w(std::min<std::size_t>(kMaxString, c.heap().budget() / 4));
   View f = to_string_view(format);
-  std::span<const Value> list = is_kind(args, Kind::tuple) ? elements(args) : std::span<const Value>(&args, 1);
   std::size_t next = 0;
   while (!f.empty()) {
     std::size_t at = f.find('%');
@@ -161,6 +159,17 @@ Value ops::format_percent(Call& c, Value format, Value args) {
     return c.has_error() ? c.failed() : c.fail(Code::memory, "format: string too large");
   }
   return c.heap().string(w.text());
+}
+
+}  // namespace
+
+Value ops::format_percent(Call& c, Value format, Value args) {
+  bool tuple = is_kind(args, Kind::tuple);
+  return format_with(c, format, args, tuple ? elements(args) : std::span<const Value>(&args, 1));
+}
+
+Value ops::format_percent(Call& c, Value format, std::span<const Value> args) {
+  return format_with(c, format, Value(), args);
 }
 
 namespace {

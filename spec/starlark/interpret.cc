@@ -28,6 +28,20 @@ inline Value quick_concat(Heap& heap, Value x, Value y) {
   return concat(heap, Kind::string, a, b);
 }
 
+// x = x + y where x is a local; false: the general way must do it.
+inline bool quick_grow(Heap& heap, Value& x, Value y) {
+  if (!is_string(x) || !is_string(y)) return false;
+  auto* a = as<StringObject>(x);
+  if ((a->flags & StringObject::kOwn) != 0 && grow(heap, a, as<StringObject>(y))) return true;
+  Value joined = quick_concat(heap, x, y);
+  if (!joined.valid()) return false;
+  if ((joined.object()->flags & StringObject::kInBuffer) != 0) {
+    joined.object()->flags |= StringObject::kOwn;
+  }
+  x = joined;
+  return true;
+}
+
 // x[i] of lists, tuples, and dicts with common keys; no value: the general way must do it.
 inline Value quick_index(Value x, Value i) {
   if (!x.is_object()) return Value();
@@ -207,6 +221,26 @@ do_add: {
   SAVE;
   CHECKED(ops::binary(c, static_cast<Op>(pc->d), x, y));
 }
+do_add_own: {
+  Value x = base[pc->b], y = base[pc->c];
+  std::int64_t r;
+  if (both_small(x, y) &&
+      !__builtin_add_overflow(static_cast<std::int64_t>(x.bits()),
+                              static_cast<std::int64_t>(y.bits() - 1), &r)) {
+    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
+    NEXT;
+  }
+  if (quick_grow(heap, base[pc->a], y)) NEXT;
+  SAVE;
+  CHECKED(ops::binary(c, static_cast<Op>(pc->d), x, y));
+}
+do_share: {
+  Value x = base[pc->a];
+  if (is_string(x) && (x.object()->flags & StringObject::kOwn) != 0) {
+    x.object()->flags &= static_cast<std::uint8_t>(~StringObject::kOwn);
+  }
+  NEXT;
+}
 do_add_int: {
   Value x = base[pc->b];
   std::int64_t r;
@@ -270,6 +304,15 @@ do_mod: {
   }
   SAVE;
   CHECKED(ops::binary(c, Op::mod, x, y));
+}
+do_format: {
+  SAVE;
+  const std::int32_t* l = code->lists.data() + pc->d;
+  Value args[kFormatOperands], x = base[pc->b];
+  for (int i = 0; i < pc->c; ++i) args[i] = l[i] >= 0 ? base[l[i]] : constants[~l[i]];
+  std::span<const Value> given(args, pc->c);
+  if (is_string(x)) CHECKED(ops::format_percent(c, x, given));
+  CHECKED(ops::binary(c, Op::mod, x, heap.tuple(given)));
 }
 do_binary:
   SAVE;

@@ -28,6 +28,7 @@ class Lowering {
     layout();
     assigned_flow();
     live_flow();
+    find_grown();
     emit_all();
   }
 
@@ -140,7 +141,7 @@ class Lowering {
     for (auto& c : check_) out_.clear_locals = out_.clear_locals || !c.empty();
   }
 
-  // Whether the temporary a jump tests is read again.
+  // Whether the temporary that a jump tests, or that a % has on its right, is read again.
   void live_flow() {
     dead_after_.assign(f_.code.size(), false);
     if (temps_ > 512 || f_.labels.size() * temps_ > 4'000'000) return;
@@ -157,6 +158,10 @@ class Lowering {
         if ((in.op == Op::jump_if || in.op == Op::jump_not) && arg(in, 0).kind == OperandKind::temp) {
           dead_after_[i] = !now[arg(in, 0).index];
         }
+        if (in.op == Op::mod && arg(in, 1).kind == OperandKind::temp) {
+          bool replaced = in.dst.kind == OperandKind::temp && in.dst.index == arg(in, 1).index;
+          dead_after_[i] = replaced || !now[arg(in, 1).index];
+        }
         if (in.dst.kind == OperandKind::temp && in.op != Op::next) now[in.dst.index] = false;
         for (const Operand& t : targets(in)) {
           if (t.kind == OperandKind::temp) now[t.index] = false;
@@ -172,6 +177,24 @@ class Lowering {
         }
       }
     }
+  }
+
+  // local = local + x, where x is no small constant
+  bool grows(const Instr& in) const {
+    return (in.op == Op::add || in.op == Op::iadd) && plain_local(in.dst) && plain_local(arg(in, 0)) &&
+           arg(in, 0).index == in.dst.index && !small_constant(arg(in, 1));
+  }
+  void find_grown() {
+    grown_.assign(f_.locals.size(), false);
+    for (const Instr& in : f_.code) {
+      if (grows(in)) grown_[in.dst.index] = true;
+    }
+  }
+  bool small_constant(const Operand& o) const {
+    constexpr std::int64_t kMost = 0x40000000;
+    if (o.kind != OperandKind::constant) return false;
+    const core::Constant& c = f_.constants[o.index];
+    return c.kind == core::ConstantKind::integer && c.i >= -kMost && c.i <= kMost;
   }
 
   // ---- emission
@@ -272,6 +295,8 @@ class Lowering {
   void one(const Instr& in);
   void arithmetic(const Instr& in);
   bool fused_jump(std::size_t i);
+  bool fused_format(std::size_t i);
+  void share(const Instr& in);
   void list_of(std::span<const Operand> operands, std::vector<std::int32_t>& out);
   std::uint32_t add_list(std::span<const Operand> operands);
   void call(const Instr& in);
@@ -292,6 +317,7 @@ class Lowering {
   std::vector<std::uint32_t> label_at_;
   std::vector<std::vector<std::uint16_t>> check_;
   std::vector<bool> reachable_, dead_after_;
+  std::vector<bool> grown_;  // locals with an add_own
   std::vector<std::int32_t> constants_;
   std::size_t now_ = 0;
   struct Jump {
@@ -355,10 +381,12 @@ void Lowering::emit_all() {
     const Instr& in = f_.code[now_];
     extras_ = 0;
     for (std::uint16_t local : check_[now_]) put(VmOp::check_local, local);
+    share(in);
     if (fused_jump(now_)) {
       ++now_;
       continue;
     }
+    if (fused_format(now_)) continue;
     one(in);
   }
   open_ranges(f_.code.size());
@@ -370,6 +398,34 @@ void Lowering::emit_all() {
     out_.lists[p.list] = static_cast<std::int32_t>(extra_base + extra);
   }
   out_.registers = extra_base + most_extras_;
+}
+
+// A tuple whose only use is the % that follows it. Goes on to that one, so that its place is the %.
+bool Lowering::fused_format(std::size_t i) {
+  const Instr& in = f_.code[i];
+  if (in.op != Op::tuple || in.dst.kind != OperandKind::temp || in.count > kFormatOperands ||
+      (in.count == 1 && arg(in, 0).role == Role::star)) {
+    return false;
+  }
+  if (i + 1 >= f_.code.size() || label_at_[i + 1] != core::kNone || !dead_after_[i + 1]) return false;
+  const Instr& mod = f_.code[i + 1];
+  const bool uses = mod.op == Op::mod && arg(mod, 1).kind == OperandKind::temp &&
+                    arg(mod, 1).index == in.dst.index;
+  if (!uses || (arg(mod, 0).kind == OperandKind::temp && arg(mod, 0).index == in.dst.index)) return false;
+  std::uint32_t first = add_list({f_.operands.data() + in.first, in.count});
+  ++now_;
+  for (std::uint16_t local : check_[now_]) put(VmOp::check_local, local);
+  share(mod);
+  std::uint32_t a = result(mod);
+  put(VmOp::format, a, reg(arg(mod, 0), 0), in.count, static_cast<std::int32_t>(first));
+  store(mod.dst, a);
+  return true;
+}
+
+void Lowering::share(const Instr& in) {
+  for (std::uint32_t k = grows(in) ? 1 : 0; k < in.count; ++k) {
+    if (plain_local(arg(in, k)) && grown_[arg(in, k).index]) put(VmOp::share, arg(in, k).index);
+  }
 }
 
 // Closes and opens ranges so that they say which iterations are open from here on.
@@ -389,9 +445,7 @@ void Lowering::open_ranges(std::size_t i) {
 void Lowering::arithmetic(const Instr& in) {
   std::uint32_t a = result(in);
   const Operand &x = arg(in, 0), &y = arg(in, 1);
-  bool small = y.kind == OperandKind::constant &&
-               f_.constants[y.index].kind == core::ConstantKind::integer &&
-               f_.constants[y.index].i >= -0x40000000 && f_.constants[y.index].i <= 0x40000000;
+  bool small = small_constant(y);
   std::uint32_t b = reg(x, 0);
   bool plus = in.op == Op::add || in.op == Op::iadd;
   if (small && (plus || in.op == Op::sub)) {
@@ -403,7 +457,8 @@ void Lowering::arithmetic(const Instr& in) {
   std::uint32_t c = reg(y, 1);
   VmOp op = VmOp::binary;
   switch (in.op) {
-    case Op::add: op = VmOp::add; break;
+    case Op::add:
+    case Op::iadd: op = grows(in) ? VmOp::add_own : VmOp::add; break;
     case Op::sub: op = VmOp::sub; break;
     case Op::mul: op = VmOp::mul; break;
     case Op::floordiv: op = VmOp::floordiv; break;

@@ -17,11 +17,14 @@
 namespace starlark {
 
 // R: register, K: constant number, S: slot of a global or predeclared name.
+// format is b % (…) without the tuple, its c operands in the list at d.
+// add_own is a = a + c for a local; each other instruction that reads such a local stands behind a
+// `share` of it. So what add_own made is nowhere else until then, and may grow where it is.
 // Binary operations come as a=b?c (RR) and, for + and -, with a small constant in d (RI).
 #define STARLARK_VM_OPS(X)                                                                       \
   X(move) X(load_const) X(load_global) X(store_global) X(load_free) X(load_cell) X(store_cell)   \
   X(check_local)                                                                                 \
-  X(add) X(add_int) X(sub) X(sub_int) X(mul) X(floordiv) X(mod) X(binary)                        \
+  X(add) X(add_own) X(share) X(add_int) X(sub) X(sub_int) X(mul) X(floordiv) X(mod) X(format) X(binary)                        \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge)                                                            \
   X(jump_eq) X(jump_ne) X(jump_lt) X(jump_le) X(jump_gt) X(jump_ge)                              \
   X(op_not) X(unary) X(contains) X(attr) X(set_attr) X(index) X(set_index) X(slice)              \
@@ -34,6 +37,8 @@ enum class VmOp : std::uint16_t {
   STARLARK_VM_OPS(X)
 #undef X
 };
+
+inline constexpr std::uint32_t kFormatOperands = 8;  // of `format`; with more the tuple is made
 
 struct Ins {
   VmOp op;

@@ -109,6 +109,7 @@ Value concat(Heap& heap, Kind kind, const StringObject* a, const StringObject* b
     if (buffer->used == a->size && buffer->capacity - buffer->used >= b->size) {
       std::memcpy(const_cast<char*>(a->data) + a->size, b->data, b->size);
       buffer->used = size;
+      buffer->shared = 1;
       auto* s = static_cast<StringObject*>(heap.allocate(sizeof(StringObject)));
       init(s, kind, heap.region(), StringObject::kInBuffer);
       s->size = static_cast<std::uint32_t>(size);
@@ -123,6 +124,7 @@ Value concat(Heap& heap, Kind kind, const StringObject* a, const StringObject* b
     if (buffer == nullptr) return Value();
     buffer->used = size;
     buffer->capacity = bytes - sizeof(StringBuffer);
+    buffer->shared = 0;
     char* data = reinterpret_cast<char*>(buffer + 1);
     std::memcpy(data, a->data, a->size);
     std::memcpy(data + a->size, b->data, b->size);
@@ -140,6 +142,33 @@ Value concat(Heap& heap, Kind kind, const StringObject* a, const StringObject* b
   std::memcpy(data + a->size, b->data, b->size);
   v.object()->flags = StringObject::kConcat;
   return v;
+}
+
+bool grow(Heap& heap, StringObject* a, const StringObject* b) {
+  const std::size_t size = std::size_t{a->size} + b->size;
+  if (!heap.may_change(a) || a == b || size > kMaxString) return false;
+  auto* buffer = reinterpret_cast<StringBuffer*>(const_cast<char*>(a->data)) - 1;
+  if (buffer->used != a->size) return false;
+  if (buffer->capacity < size) {
+    if (buffer->shared != 0) return false;
+    std::size_t bytes = sizeof(StringBuffer) + 2 * size;
+    auto* wider = static_cast<StringBuffer*>(heap.take_buffer(bytes));
+    if (wider == nullptr) return false;
+    wider->capacity = bytes - sizeof(StringBuffer);
+    wider->shared = 0;
+    std::memcpy(wider + 1, a->data, a->size);
+    // `b` may lie in the buffer that goes: what it was made of is copied first.
+    std::memcpy(reinterpret_cast<char*>(wider + 1) + a->size, b->data, b->size);
+    heap.give_buffer(buffer, sizeof(StringBuffer) + buffer->capacity);
+    a->data = reinterpret_cast<const char*>(wider + 1);
+    buffer = wider;
+  } else {
+    std::memcpy(const_cast<char*>(a->data) + a->size, b->data, b->size);
+  }
+  buffer->used = size;
+  a->size = static_cast<std::uint32_t>(size);
+  a->aux = 0;
+  return true;
 }
 
 // ---- Heap: making values

@@ -18,6 +18,7 @@ struct StringObject : Object {  // string and bytes
   // flags
   static constexpr std::uint8_t kConcat = 1;  // made by +; the next + will make room to grow
   static constexpr std::uint8_t kInBuffer = 2;  // `data` points behind a StringBuffer
+  static constexpr std::uint8_t kOwn = 4;  // in one register and nowhere else (VmOp::add_own): may grow
   std::uint32_t size;
   std::uint32_t unused;
   const char* data;
@@ -29,6 +30,7 @@ inline constexpr std::size_t kMaxString = 0x7fffffff;
 struct StringBuffer {
   std::uint64_t used;
   std::uint64_t capacity;
+  std::uint64_t shared;  // more than one string was made in it
 };
 
 struct ListObject : Object {
@@ -163,6 +165,9 @@ inline bool same_string(const StringObject* a, const StringObject* b) {
 Value new_string(Heap& heap, Kind kind, std::size_t size, char*& data);
 // a + b, with room to grow when strings are built piece by piece.
 Value concat(Heap& heap, Kind kind, const StringObject* a, const StringObject* b);
+
+// a += b in place, for an `a` that is kOwn; false: it is as it was, concat must do it.
+bool grow(Heap& heap, StringObject* a, const StringObject* b);
 
 // ---- lists
 Value new_list(Heap& heap, std::size_t capacity);  // no value: over the budget

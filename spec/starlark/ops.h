@@ -19,6 +19,7 @@ Value slice(Call& c, Value x, Value lo, Value hi, Value step);
 Value attribute(Call& c, Value x, Value name);
 bool set_attribute(Call& c, Value x, Value name, Value v);
 Value format_percent(Call& c, Value format, Value args);
+Value format_percent(Call& c, Value format, std::span<const Value> args);  // args: as a tuple of them
 std::vector<std::string_view> attribute_names(Value x);
 // list.extend and +=.
 bool extend(Call& c, Value list, Value with, std::string_view verb);

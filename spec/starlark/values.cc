@@ -273,7 +273,10 @@ std::optional<std::uint32_t> hash_at(Value v, std::string_view* why, int depth) 
 
 }  // namespace
 
-std::optional<std::uint32_t> hash(Value v, std::string_view* why) { return hash_at(v, why, 0); }
+std::optional<std::uint32_t> hash(Value v, std::string_view* why) {
+  std::uint32_t h;
+  return quick_hash(v, h) ? h : hash_at(v, why, 0);
+}
 
 // ---- iteration
 
