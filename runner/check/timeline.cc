@@ -129,9 +129,12 @@ std::vector<report::EventLine> timeline(const plan::Plan& plan, const EventStore
   std::sort(lines.begin(), lines.end(), [&store](const Line& a, const Line& b) {
     return std::pair(time_of(store.at(a.seq)), a.seq) < std::pair(time_of(store.at(b.seq)), b.seq);
   });
+  // Where the body never began, its times count from the first event that is shown.
+  const uint64_t zero =
+      focus.body_ns != 0 || lines.empty() ? focus.body_ns : time_of(store.at(lines.front().seq));
   std::vector<report::EventLine> out;
   for (Line& line : lines) {
-    const auto at = static_cast<int64_t>(time_of(store.at(line.seq)) - focus.body_ns);
+    const auto at = static_cast<int64_t>(time_of(store.at(line.seq)) - zero);
     if (line.alike > 0) line.text += "  (" + std::to_string(line.alike) + " more alike)";
     out.push_back(
         {line.seq, static_cast<double>(at) / 1e6, line.column, line.text, line.seq == focus.event});

@@ -6,6 +6,7 @@
 #include "spec/model/builtins.h"
 #include "spec/model/host.h"
 #include "spec/model/objects.h"
+#include "spec/model/signals.h"
 #include "spec/starlark/values.h"
 
 namespace fbx::model {
@@ -47,6 +48,24 @@ std::optional<Problem> meaningless_key(const Bound& b, const std::string& type) 
   return std::nullopt;
 }
 
+// A word that no lifecycle event has would never match.
+std::optional<Problem> check_lifecycle(std::string_view name, Value v) {
+  if (!starlark::is_string(v)) return std::nullopt;
+  const std::string got(starlark::to_string_view(v));
+  if (got.find_first_of("*?[") != std::string::npos) return std::nullopt;
+  if (name == "what") {
+    const std::vector<std::string> words = {"started", "ready", "exited", "killed"};
+    if (std::ranges::find(words, got) != words.end()) return std::nullopt;
+    return Problem{"argument-value",
+                   "`what` is \"" + got +
+                       "\", want one of \"started\", \"ready\", \"exited\", \"killed\"",
+                   suggest(got, words), -1, "what"};
+  }
+  if (name != "signal" || is_signal(got)) return std::nullopt;
+  return Problem{"unknown-signal", "`signal` is \"" + got + "\", which is no signal",
+                 suggest(got, signal_names()), -1, "signal"};
+}
+
 std::optional<Problem> check_field(const Keyword& field, const std::string& type) {
   const std::string name(starlark::to_string_view(field.name));
   const bool lifecycle = type == "lifecycle";
@@ -57,14 +76,38 @@ std::optional<Problem> check_field(const Keyword& field, const std::string& type
   const Kind kind = starlark::kind_of(field.value);
   const bool plain = kind == Kind::none || kind == Kind::boolean || kind == Kind::integer ||
                      kind == Kind::floating || kind == Kind::string;
-  if (plain) return std::nullopt;
+  if (plain) return lifecycle ? check_lifecycle(name, field.value) : std::nullopt;
   return Problem{"argument-type",
                  "`" + name + "` is " + std::string(starlark::type_name(field.value)) +
                      ", want a string, number, bool or None",
                  "for more: where=lambda e: …", -1, name};
 }
 
-std::optional<Problem> check_type(const Bound& b) {
+bool decodes(const plan::Service& service, bool is_stderr) {
+  return std::ranges::find(service.observe, is_stderr, &plan::OutputDecoder::is_stderr) !=
+         service.observe.end();
+}
+
+// A field of lines that nobody decodes would never match.
+std::optional<Problem> check_decoder(const Bound& b, const Keyword& field, const std::string& type,
+                                     const CheckContext& context) {
+  const std::string name(starlark::to_string_view(field.name));
+  if (!is_output(type) || name == "data" || (b.has(kService) && !known(b, kService)))
+    return std::nullopt;
+  const std::string wanted = b.has(kService) ? peer_arg(b, kService) : "";
+  const bool decoded = std::ranges::any_of(context.plan->services, [&](const plan::Service& s) {
+    return (wanted.empty() || s.name == wanted) && decodes(s, type == "stderr");
+  });
+  if (decoded) return std::nullopt;
+  const std::string whose = wanted.empty() ? "no service's " + type + " has"
+                                           : "the " + type + " of " + wanted + " has no";
+  return Problem{"unknown-keyword",
+                 "`" + name + "` would be a field of a line, and " + whose +
+                     (wanted.empty() ? " a decoder" : " decoder"),
+                 "service(…, observe=[observe." + type + "(decoder=decoder(\"json\"))])", -1, name};
+}
+
+std::optional<Problem> check_type(const Bound& b, const CheckContext& context) {
   if (b.has(kType) && !known(b, kType)) return std::nullopt;
   const std::string type = known(b, kType) ? string_arg(b, kType) : "syscall";
   if (type != "syscall") {
@@ -72,6 +115,7 @@ std::optional<Problem> check_type(const Bound& b) {
   }
   for (const Keyword& field : b.extra) {
     if (auto problem = check_field(field, type)) return problem;
+    if (auto problem = check_decoder(b, field, type, context)) return problem;
   }
   return std::nullopt;
 }
@@ -126,7 +170,7 @@ Filter::Field field_of(const Keyword& keyword) {
 }  // namespace
 
 std::optional<Problem> check_filter(const Bound& b, const CheckContext& context) {
-  if (auto problem = check_type(b)) return problem;
+  if (auto problem = check_type(b, context)) return problem;
   if (auto problem = check_op(b, context)) return problem;
   const auto given = [&b](size_t i) { return b.has(i); };
   for (size_t i = 0; i < kFilterKeys; ++i) {

@@ -330,6 +330,7 @@ class FakeEvents final : public model::EventReader {
 
 TEST_CASE("events are read where they are") {
   const auto plan = compiled(R"(
+H = service("h", "bin/h", observe=[observe.stdout(decoder=decoder("json"))])
 def test_x():
     all = events(service=db, syscall="write")
     assert_eq([e.n for e in all], [2, 5])
