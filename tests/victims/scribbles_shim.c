@@ -6,7 +6,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#include "tests/victims/victim.h"
+#include "victim.h"
 
 static void scribble(uint64_t seed) {
   const char* path = getenv("FBX_SHIM");
