@@ -38,16 +38,17 @@ static int fd_of(const struct fbx_asked *q) {
 
 static uint64_t has_call(const uint64_t *calls, long nr) { return calls[nr >> 6] >> (nr & 63) & 1; }
 
-// What the parts that name this call demand.
-static void demands(const struct fbx_asked *q, uint32_t *flags, int *kind) {
+// What the parts that name this call demand; `kinds` are those that one of them can hit.
+static void demands(const struct fbx_asked *q, uint32_t *flags, uint32_t *kinds, int *kind) {
   const struct fbx_ruleset *rules = &q->view.set->rules;
-  *flags = 0;
+  *flags = *kinds = 0;
   *kind = 0;
   for (uint32_t i = 0; i < FBX_SET_RULES && i < rules->count; i++) {
     for (uint32_t k = 0; k < FBX_RULE_PARTS; k++) {
       const struct fbx_rule_part *part = &rules->rules[i].parts[k];
       if (!part->kinds || !has_call(part->calls, q->nr)) continue;
       *flags |= part->flags;
+      *kinds |= part->kinds;
       *kind |= part->kinds != FBX_KINDS_ANY || rules->rules[i].to_kind != FBX_TO_ANY ||
                rules->rules[i].action == FBX_ACT_DELAY;
     }
@@ -123,12 +124,12 @@ static void find_hits(struct fbx_asked *q, int *path, int *others) {
 
 // 0: key is complete. −1: the supervisor's.
 static int see_call(struct fbx_asked *q) {
-  uint32_t flags;
+  uint32_t flags, kinds;
   int kind, path, others;
   const struct fbx_roles *r = q->roles;
-  demands(q, &flags, &kind);
+  demands(q, &flags, &kinds, &kind);
   if (q->nr == __NR_sync) q->key.kind = FBX_KIND_FILE;
-  else if (kind && r->fd) q->key.kind = fbx_kind_of(fd_of(q));
+  else if (kind && r->fd) q->key.kind = fbx_kind_of(fd_of(q), kinds);
   if (r->fd) descriptor_flags(q, flags);
   if (flags & FBX_KEY_OWNED && q->key.kind == FBX_KIND_UNIX) return -1;
   if (flags & FBX_KEY_GROWS && q->nr == __NR_truncate) return -1;

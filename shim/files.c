@@ -40,16 +40,17 @@ static uint32_t device_kind(uint64_t rdev) {
   return fbx_is_tty((unsigned)(rdev >> 8 & 0xfff)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
 }
 
-uint32_t fbx_kind_of(int fd) {
+uint32_t fbx_kind_of(int fd, uint32_t wanted) {
+  const uint32_t files = FBX_KIND_BIT(FILE) | FBX_KIND_BIT(SHM) | FBX_KIND_BIT(PSEUDO);
   struct stat st;
   if (fbx_sys(__NR_fstat, fd, &st, 0, 0, 0, 0) < 0) return FBX_KIND_NONE;
   switch (st.st_mode & S_IFMT) {
     case S_IFREG:
-    case S_IFDIR: return file_kind(fd, st.st_dev);
+    case S_IFDIR: return wanted & files ? file_kind(fd, st.st_dev) : FBX_KIND_FILE;
     case S_IFBLK: return FBX_KIND_PSEUDO;
     case S_IFCHR: return device_kind(st.st_rdev);
     case S_IFIFO: return FBX_KIND_PIPE;
-    case S_IFSOCK: return socket_kind(fd);
+    case S_IFSOCK: return wanted & FBX_KINDS_SOCKETS ? socket_kind(fd) : FBX_KIND_SOCKET;
     default: return FBX_KIND_OTHER;
   }
 }
