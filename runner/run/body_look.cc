@@ -191,7 +191,8 @@ model::Response Body::on(const model::ExpectExit& effect) {
     const auto last = std::find_if(facts_.exits.rbegin(), facts_.exits.rend(),
                                    [&](const auto& exit) { return exit.service == service; });
     const uint64_t now = now_ns();
-    if (last != facts_.exits.rend()) {
+    // One that was started again has not ended yet, however its last life did.
+    if (last != facts_.exits.rend() && !parts_.services->running(service)) {
       last->asked = true;
       const bool held = exit_matches(*last, effect);
       Judged judged{.how = held ? Judged::How::kHeld : Judged::How::kFailed,
