@@ -7,6 +7,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <stddef.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -54,6 +55,28 @@ TEST_CASE("a ring that is too small loses, counts, and says so") {
   const uint64_t both = observer->store().of(0, SYS_write).size() + loss.lost;
   CHECK(both >= 5'000);
   CHECK(both <= 5'006);
+}
+
+TEST_CASE("a reader that stood still for 200 ms is found out, and every call is accounted for") {
+  auto observer = t::observer(1 << 20);
+  REQUIRE(observer->begin_test(t::watch(1, {"write"})));
+  {
+    t::Victim victim("a", [] { return write_often(20'000); });
+    poll(nullptr, 0, 200);  // standing still is what is tested
+    CHECK(victim.wait() == 0);
+    REQUIRE(observer->pump());
+    // Reading again, nothing more is lost.
+    t::Victim later("a", [] { return write_often(1'000); });
+    CHECK(later.wait() == 0);
+  }
+  REQUIRE(observer->end_test());
+  const Loss loss = observer->loss();
+  CHECK_FALSE(loss.exact());
+  CHECK(loss.lost > 0);
+  CHECK(loss.written == loss.kept + loss.filtered);
+  const uint64_t both = observer->store().of(0, SYS_write).size() + loss.lost;
+  CHECK(both >= 21'000);
+  CHECK(both <= 21'006);
 }
 
 TEST_CASE("the same calls in a larger ring lose nothing") {
