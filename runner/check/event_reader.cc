@@ -103,7 +103,7 @@ EventValue StoreReader::op(const Event& event) const {
 }
 
 std::optional<EventValue> StoreReader::of_call(const Event& event, std::string_view name) const {
-  const bool ended = event.state == CallState::kDone;
+  const bool ended = event.state == CallState::kDone && fate(event) != Fate::kUnknown;
   const auto if_ended = [ended](EventValue value) { return ended ? value : EventValue(); };
   if (name == "syscall") return syscall_name(event.nr);
   if (name == "family") return family_text(event);

@@ -132,7 +132,9 @@ void LookBacks::add_from(const CompiledFilter& filter, const std::vector<uint64_
     if (!in_window(event, window_ns)) continue;
     Match match = filter.matches(*store_, event);
     if (filter.since_event() != 0) match = std::min(match, follows(event, filter, window_ns));
-    if (match != Match::kNo && !where_holds(filter, event)) match = Match::kNo;
+    // where= may ask for a result that nobody saw.
+    if (match != Match::kNo && !where_holds(filter, event))
+      match = fate(event) == Fate::kUnknown ? Match::kMaybe : Match::kNo;
     if (match == Match::kYes) found.sure.push_back(seqs[i]);
     if (match == Match::kMaybe) found.unsure.push_back(seqs[i]);
   }

@@ -30,8 +30,10 @@ class LogObserver : public Observer {
  private:
   void take(const CallBegun& call);
   void take(const CallAnswered& call);
+  [[nodiscard]] bool asked_for(const Event& event) const;
 
   CallLog log_;
+  TestWatch watch_;
   std::unique_ptr<EventStore> store_ = std::make_unique<EventStore>();
   std::vector<uint64_t> escapes_;
   Loss loss_;

@@ -3,6 +3,7 @@
 // The observer that has no records of its own: what it makes of what the supervisor tells.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "bpf/abi/tables.h"
@@ -33,7 +34,14 @@ CallAnswered answered(const char* call, uint32_t tid, uint64_t at_ns, std::optio
 
 struct Fresh {
   LogObserver observer;
-  Fresh() { REQUIRE(observer.begin_test({})); }
+  Fresh() { REQUIRE(observer.begin_test(watch())); }
+  static TestWatch watch() {
+    WatchedService service{.index = 0, .cgroup_id = 1, .syscalls = {nr_of("write"), nr_of("fsync")}};
+    std::ranges::sort(service.syscalls);
+    TestWatch out;
+    out.services.push_back(service);
+    return out;
+  }
   const Event& only() {
     const auto barrier = observer.barrier(0);
     REQUIRE(barrier);
@@ -83,11 +91,40 @@ TEST_CASE("what could not be looked at is lost, and io_uring is an escape") {
   CHECK_FALSE(fresh.observer.loss().exact());
 }
 
+struct Mapping {
+  const char* what;
+  uint64_t prot, flags;
+  FdKind on;
+  bool escape;
+};
+
+TEST_CASE("a file that is written by memory is an escape, other mappings are nothing") {
+  constexpr uint64_t kRead = 1, kWrite = 2, kShared = 1, kPrivate = 2;
+  const Mapping rows[] = {{"writable", kRead | kWrite, kShared, FdKind::kFile, true},
+                          {"of shm", kWrite, kShared, FdKind::kShm, true},
+                          {"validated", kWrite, 3, FdKind::kFile, true},
+                          {"read", kRead, kShared, FdKind::kFile, false},
+                          {"private", kRead | kWrite, kPrivate, FdKind::kFile, false},
+                          {"anonymous", kRead | kWrite, kShared, FdKind::kNone, false}};
+  for (const Mapping& row : rows) {
+    CAPTURE(row.what);
+    Fresh fresh;
+    CallBegun call = begun("mmap", 7, 100);
+    call.event.args[2] = row.prot;
+    call.event.args[3] = row.flags;
+    call.event.on = row.on;
+    fresh.observer.call_log()->begun(call);
+    REQUIRE(fresh.observer.pump());
+    CHECK(fresh.observer.escapes().size() == size_t{row.escape});
+    CHECK(fresh.observer.store().size() == size_t{row.escape});
+  }
+}
+
 TEST_CASE("a test begins with nothing of the one before") {
   Fresh fresh;
   fresh.observer.call_log()->begun(begun("write", 7, 100));
   fresh.observer.call_log()->unread();
-  REQUIRE(fresh.observer.begin_test({}));
+  REQUIRE(fresh.observer.begin_test(Fresh::watch()));
   CHECK(fresh.observer.store().size() == 0);
   CHECK(fresh.observer.loss().exact());
 }
