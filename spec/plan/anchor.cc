@@ -48,8 +48,8 @@ Anchor AnchorCounter::anchor_of(const Place& place) {
   out.distance = line - last;
   const auto file = functions_ == nullptr ? FunctionLines::const_iterator{} : functions_->find(place.file);
   if (functions_ != nullptr && file != functions_->end()) {
-    auto next = file->second.upper_bound(place.line);
-    if (next != file->second.begin()) {
+    auto next = file->second.by_line.upper_bound(place.line);
+    if (next != file->second.by_line.begin()) {
       const auto& [at, key] = *--next;
       if (at >= last || last > line) {
         out.function = key;
@@ -65,11 +65,10 @@ std::optional<uint32_t> AnchorCounter::line_of(const std::string& file, const An
   int64_t from = last_[file];
   if (!anchor.function.empty()) {
     if (functions_ == nullptr || !functions_->contains(file)) return std::nullopt;
-    from = -1;
-    for (const auto& [line, key] : functions_->at(file)) {
-      if (key == anchor.function) from = line;
-    }
-    if (from < 0) return std::nullopt;
+    const auto& known = functions_->at(file).by_key;
+    const auto found = known.find(anchor.function);
+    if (found == known.end()) return std::nullopt;
+    from = found->second;
   }
   const int64_t line = from + anchor.distance;
   if (line < 0 || line > INT32_MAX) return std::nullopt;

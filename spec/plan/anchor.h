@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -30,8 +31,16 @@ struct Anchor {
 [[nodiscard]] std::string anchor_text(const Anchor& anchor);
 [[nodiscard]] std::optional<Anchor> parse_anchor(std::string_view text);
 
-// By file: the lines of functions that places may count from, and their keys.
-using FunctionLines = std::map<std::string, std::map<uint32_t, std::string>>;
+// The functions of one file that places may count from: the first of each line, and of each key.
+struct Landmarks {
+  std::map<uint32_t, std::string> by_line;
+  std::map<std::string, uint32_t, std::less<>> by_key;
+  void add(uint32_t line, const std::string& key) {
+    if (by_key.contains(key) || !by_line.try_emplace(line, key).second) return;
+    by_key.emplace(key, line);
+  }
+};
+using FunctionLines = std::map<std::string, Landmarks>;  // by file
 
 // May places count from this function? Those named in the file's own top level.
 [[nodiscard]] bool is_landmark(std::string_view key);

@@ -28,7 +28,7 @@ std::optional<ReadPlan> PlanReader::read(std::string_view text) {
   header();
   // A plan of another format is not judged by this one's rules.
   if (said_since(before)) return std::nullopt;
-  sections();
+  if (!sections()) return std::nullopt;
   landmarks();
   services();
   assumptions();
@@ -53,13 +53,17 @@ bool all_tables(const TomlNode& node) {
                      [](const TomlNode& item) { return item.kind == Kind::kTable; });
 }
 
-// Arrays of tables, in the order in which they are written; and the one table.
-const std::vector<std::string> kSections = {"env",    "file", "service", "assumption",
-                                            "matrix", "test", "function"};
+// Arrays of tables, in the order in which they are written, with how many there may be: reading
+// takes its time for each pair of some. And the one table.
+const std::map<std::string, size_t> kSections = {
+    {"env", 10'000},   {"file", 10'000}, {"service", 1'000},    {"assumption", 10'000},
+    {"matrix", 1'000}, {"test", 100'000}, {"function", 20'000}};
 constexpr std::string_view kValues = "values";
+// A plan with more mistakes than this is not read to its end.
+constexpr size_t kMostMistakes = 100;
 
 bool is_section(std::string_view key) {
-  return key == kValues || std::find(kSections.begin(), kSections.end(), key) != kSections.end();
+  return key == kValues || kSections.contains(std::string(key));
 }
 
 }  // namespace
@@ -70,22 +74,32 @@ const std::vector<TomlNode>& PlanReader::tables(std::string_view key) const {
   return node != nullptr && all_tables(*node) ? node->items : none;
 }
 
-// Sections that there are not, and those that are not written as tables.
-void PlanReader::sections() {
+// Sections that there are not, and those that are not written as tables. False when one is too long
+// to be looked at.
+bool PlanReader::sections() {
+  bool small = true;
+  std::vector<std::string> names = {std::string(kValues)};
+  for (const auto& [name, most] : kSections) names.push_back(name);
   for (const TomlMember& member : root_.members) {
     const TomlNode& value = member.value;
     const bool table = value.kind == Kind::kTable || value.kind == Kind::kArray;
     if (is_section(member.key)) {
       const bool good = member.key == kValues ? value.kind == Kind::kTable : all_tables(value);
       const std::string shape = member.key == kValues ? "[values.\"FILE\"]" : "[[" + member.key + "]]";
+      if (good && member.key != kValues && value.items.size() > kSections.at(member.key)) {
+        small = false;
+        add(Place{file_, value.line, value.col}, "plan-too-large",
+            "more than " + std::to_string(kSections.at(member.key)) + " tables " + shape);
+      }
       if (good) continue;
       add(Place{file_, value.line, value.col}, "plan-type",
           "`" + member.key + "` must be written as tables, " + shape);
     } else if (table) {
       add(Place{file_, member.line, member.col}, "plan-key",
-          "the plan has no section `" + member.key + "`", did_you_mean(member.key, kSections));
+          "the plan has no section `" + member.key + "`", did_you_mean(member.key, names));
     }
   }
+  return small;
 }
 
 // The lines of the functions that places count from; what is wrong with them, functions() says.
@@ -101,9 +115,11 @@ void PlanReader::landmarks() {
     if (!anchor) continue;
     const std::string file = table.find("file") == nullptr ? out_.plan.spec : text(table, "file");
     const auto line = anchors.line_of(file, *anchor);
-    if (line && is_landmark(name)) landmarks_[file].try_emplace(*line, name);
+    if (line && is_landmark(name)) landmarks_[file].add(*line, name);
   }
 }
+
+bool PlanReader::enough() const { return diagnostics_.size() > kMostMistakes; }
 
 void PlanReader::header() {
   const TomlNode* version = root_.find("fbx_plan");
@@ -184,6 +200,7 @@ void PlanReader::services() {
 void PlanReader::assumptions() {
   AnchorCounter anchors(&landmarks_);
   for (const TomlNode& table : tables("assumption")) {
+    if (enough()) return;
     AssumptionKeys keys;
     const size_t before = diagnostics_.size();
     FieldReader reader(context_, table, "[[assumption]]", &anchors);
@@ -280,7 +297,7 @@ void PlanReader::modules() {
 void PlanReader::functions() {
   AnchorCounter anchors;
   const auto& all = tables("function");
-  for (size_t i = 0; i < all.size(); ++i) function(all[i], i, anchors);
+  for (size_t i = 0; i < all.size() && !enough(); ++i) function(all[i], i, anchors);
 }
 
 void PlanReader::function(const TomlNode& table, size_t number, AnchorCounter& anchors) {
@@ -291,11 +308,9 @@ void PlanReader::function(const TomlNode& table, size_t number, AnchorCounter& a
   const auto module = module_of_.find(keys.place.file);
   if (module == module_of_.end()) return;  // its `file` is no string: said already
   auto& functions = out_.plan.image.modules[module->second].code.functions;
-  for (const auto& other : functions) {
-    if (other.key == keys.name) {
-      reader.complain("name", "plan-twice", "two functions are named \"" + keys.name + "\"");
-      return;
-    }
+  if (!function_names_.emplace(module->second, keys.name).second) {
+    reader.complain("name", "plan-twice", "two functions are named \"" + keys.name + "\"");
+    return;
   }
   starlark::core::Function out;
   out.key = keys.name;
@@ -322,6 +337,7 @@ void PlanReader::values() {
         continue;
       }
       for (const TomlMember& entry : file.value.members) {
+        if (enough()) return;
         const Place place{file_, entry.line, entry.value.col};
         if (entry.value.kind != Kind::kString) {
           add(place, "plan-type", "the value `" + entry.key + "` is not written as a string");
@@ -340,6 +356,7 @@ void PlanReader::code() {
     for (const auto& [name, value] : module.globals) module.code.globals.push_back(name);
   }
   for (const PendingCode& pending : pending_code_) {
+    if (enough()) return;
     auto& module = out_.plan.image.modules[pending.module].code;
     auto& function = module.functions[pending.function];
     std::map<uint32_t, std::string> lines;

@@ -30,7 +30,7 @@ class PlanReader {
   // The tables [[key]] of the document; empty when there are none.
   const std::vector<TomlNode>& tables(std::string_view key) const;
   void header();
-  void sections();
+  bool sections();
   void landmarks();
   void services();
   void assumptions();
@@ -52,6 +52,7 @@ class PlanReader {
   void link_baselines();
   // Was something said since there were `before` diagnostics? Then what follows from it is not.
   [[nodiscard]] bool said_since(size_t before) const { return diagnostics_.size() != before; }
+  [[nodiscard]] bool enough() const;
   void add(const Place& place, DiagnosticCode code, const std::string& message,
            const std::string& hint = "");
 
@@ -71,6 +72,7 @@ class PlanReader {
   std::vector<PendingCode> pending_code_;
   std::optional<ValueReader> value_reader_;
   std::set<std::string> test_names_;
+  std::set<std::pair<size_t, std::string>> function_names_;
   FunctionLines landmarks_;
   bool assumptions_known_ = true;
 };

@@ -4,6 +4,9 @@
 
 namespace fbx::plan {
 
+// More mistakes than these are not looked for: each looks through all names for what was meant.
+constexpr size_t kMostMistakes = 100;
+
 void ValueReader::declare(uint32_t module, const std::string& name, const std::string& text,
                           Place place) {
   Entry entry;
@@ -42,7 +45,9 @@ void ValueReader::finish() {
     if (entry.value != kNoValue || ExpressionParser::is_reference(entry.text)) continue;
     entry.value = image_.add(Value{});
   }
+  const size_t before = diagnostics_.size();
   for (auto& [key, entry] : entries_) {
+    if (diagnostics_.size() > before + kMostMistakes) return;
     const ValueRef value = resolve(key, entry.place);
     if (value == kNoValue || entry.own_function) continue;
     if (ExpressionParser::is_reference(entry.text)) continue;

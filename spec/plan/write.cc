@@ -59,8 +59,8 @@ void FieldWriter::services(std::string_view key, const std::vector<uint32_t>& va
 }
 
 void FieldWriter::place(const Place& value) {
+  if (!value.file.empty() && value.file != plan_.spec) put("file", toml_string(value.file));
   if (value.line == 0) return;
-  if (value.file != plan_.spec) put("file", toml_string(value.file));
   Anchor anchor = anchors_->anchor_of(value);
   anchor.source = source_line(plan_, value);
   put("at", toml_string(anchor_text(anchor)));
@@ -81,7 +81,7 @@ class PlanWriter {
       : plan_(plan), values_(plan.image, roots(plan)) {
     for (const Module& module : plan.image.modules) {
       for (const auto& f : module.code.functions) {
-        if (f.line != 0 && is_landmark(f.key)) landmarks_[module.code.file].try_emplace(f.line, f.key);
+        if (f.line != 0 && is_landmark(f.key)) landmarks_[module.code.file].add(f.line, f.key);
       }
     }
   }
