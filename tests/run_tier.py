@@ -120,10 +120,9 @@ class Reports:
         self.folder.mkdir()
         self.folder.chmod(0o777)
         where = f"log_path={self.folder}/report:exitcode=86"
-        suppressions = ROOT / "cmake/tsan-suppressions.txt"
         os.environ["ASAN_OPTIONS"] = f"{where}:detect_stack_use_after_return=1"
         os.environ["UBSAN_OPTIONS"] = f"{where}:print_stacktrace=1"
-        os.environ["TSAN_OPTIONS"] = f"{where}:suppressions={suppressions}"
+        os.environ["TSAN_OPTIONS"] = where
 
     def count(self, counts):
         """Each report is a failure; the first lines of each are shown."""
