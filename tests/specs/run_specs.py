@@ -47,7 +47,7 @@ class Row:
         if combination:
             self.name += "[" + ",".join(combination.values()) + "]"
         self.tier = raw.get("tier", "default")
-        self.user = raw.get("user", "root")
+        self.user = self.fill(raw.get("user", "root"), {})
         self.timeout = raw.get("timeout", 120)
         verdicts = raw.get("verdicts")
         if isinstance(verdicts, str):
