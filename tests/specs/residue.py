@@ -42,7 +42,8 @@ def cgroups(build):
     found = set()
     for folder, names, _ in os.walk("/sys/fs/cgroup"):
         for name in [name for name in names if "fbx" in name]:
-            owner = name.split(".")[1] if name.count(".") == 2 else ""
+            # fbx.PID.… is a run's, fbx-…-test-PID a kernel test's.
+            owner = name.split(".")[1] if name.count(".") == 2 else name.rpartition("-")[2]
             if owner.isdigit() and is_strangers(owner, build):
                 names.remove(name)
             else:
