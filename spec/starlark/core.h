@@ -12,7 +12,7 @@
 //  - Reading a variable that is not assigned is an error at the instruction's place.
 //  - Temporaries are written before they are read, on every path.
 //  - `iter` opens an iteration in a temporary of its own, `next` and `end` name it; they nest, and
-//    every label is reached with the same iterations open. `return` closes all.
+//    every label is reached with the same iterations open; `next` jumps forward. `return` closes all.
 //  - Only `call` may suspend.
 #pragma once
 

@@ -215,6 +215,8 @@ class FunctionCheck {
         }
       }
     }
+    // Backward it would be a loop whose steps nobody counts.
+    if (in.op == Op::next && f_.labels[in.label] <= at_) fail("next jumps forward only");
     if (in.op == Op::next || in.op == Op::end) {
       if (arg(0).kind != OperandKind::temp) fail("an iteration is a temporary");
     }

@@ -5,7 +5,7 @@
 // and read back the same, and its tests run within their budgets against a runner that answers
 // everything. Never a crash, a hang, or memory beyond the budget.
 //
-//   plan_mutation_test [COUNT [FIRST-SEED]]     prints what became of them
+//   plan_mutation_test [COUNT [FIRST-SEED [show]]]     prints what became of them, or the plans
 #include <sys/resource.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -243,7 +243,9 @@ int main(int argc, char** argv) {
   for (uint64_t i = 0; i < count; ++i) {
     current_seed = first + i;
     Draw draw(current_seed);
-    try_one(damaged(seeds[draw.below(seeds.size())], draw), figures);
+    const std::string text = damaged(seeds[draw.below(seeds.size())], draw);
+    if (argc > 3) std::puts(text.c_str());
+    else try_one(text, figures);
   }
   rusage used{};
   getrusage(RUSAGE_SELF, &used);
@@ -256,5 +258,6 @@ int main(int argc, char** argv) {
               static_cast<unsigned long long>(figures.effects), used.ru_maxrss / 1024);
   if (used.ru_maxrss > kMostMemoryKiB) wrong("more memory than the budget", "");
   // All refused, or all accepted, would mean that nothing was tried.
+  if (argc > 3) return 0;
   return figures.refused > count / 10 && figures.accepted > count / 50 ? 0 : 1;
 }
