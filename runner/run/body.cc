@@ -48,9 +48,11 @@ void Body::run(model::Session& session) {
     auto& request = std::get<model::Request>(turn);
     place_ = request.place;
     tentative_ = request.tentative;
-    session.resume(perform(request));
+    model::Response response = perform(request);
     pump();
+    // Before the answer, which the body would go on with.
     if (!cannot_go_on_.empty()) cancel(session, cannot_go_on_);
+    session.resume(std::move(response));
     if (!cancelled_ && parts_.deadline->over()) {
       facts_.timed_out = parts_.deadline->timed_out();
       cancel(session, facts_.timed_out ? "the test's time is over" : "the run was ended");
