@@ -312,10 +312,11 @@ Status find_nursed(Born& born, sandbox::Descent& descent) {
     wait_briefly(there, 0);
   }
   auto pidfd = sandbox::fetch_fd(nanny_pidfd.get(), kNursedPidfd);
-  if (!pidfd) return fail_in(std::move(pidfd), "taking hold of the process");
+  auto pid = pidfd ? sandbox::pid_of(pidfd->get()) : Result<pid_t>(std::unexpected(pidfd.error()));
+  born.shared->nursed.taken.store(1, std::memory_order_release);
+  wake(born.shared->nursed.taken);
+  if (!pid) return fail_in(std::move(pid), "taking hold of the process");
   born.pidfd = std::move(*pidfd);
-  auto pid = sandbox::pid_of(born.pidfd.get());
-  if (!pid) return std::unexpected(pid.error());
   born.pid = *pid;
   born.nanny = nanny;
   return {};

@@ -110,6 +110,11 @@ void nurse(pid_t child, int pidfd, Nursed& nursed) {
   ::sigemptyset(&wanted);
   ::sigaddset(&wanted, SIGCHLD);
   ::sigaddset(&wanted, SIGTERM);
+  // A process that ends at once keeps its number until the worker has hold of it.
+  for (; nursed.taken.load(std::memory_order_acquire) == 0; wait_briefly(nursed.taken, 0)) {
+    sigset_t pending;
+    if (::sigpending(&pending) == 0 && ::sigismember(&pending, SIGTERM) == 1) break;
+  }
   bool killing = false;
   while (reap_the_dead(child, nursed)) {
     // Killed children leave theirs to us: look again until there are none, which no signal tells.

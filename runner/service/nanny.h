@@ -19,6 +19,7 @@ namespace fbx::service {
 // Of the process that the nanny was made for; in memory shared with the worker.
 struct Nursed {
   std::atomic<uint32_t> born{0};   // 1: the nanny holds its pidfd as kNursedPidfd
+  std::atomic<uint32_t> taken{0};  // 1: the worker has hold of it; it is not reaped before
   std::atomic<uint32_t> ended{0};  // 1: wait_status is set
   int wait_status = 0;
 };
