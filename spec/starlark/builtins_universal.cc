@@ -217,7 +217,7 @@ Value hasattr_(Call& c) {
 // Strings: as Java's String.hashCode over UTF-16, like the other implementations; bytes: FNV-1a.
 Value hash_(Call& c) {
   Value x;
-  if (!one(c, x, true, kString | kBytes)) return c.failed();
+  if (!one(c, x, true, kString | kBytes) || !c.charge(length(x) / 16)) return c.failed();
   std::string_view s = to_string_view(x);
   if (is_kind(x, Kind::bytes)) {
     std::uint32_t h = 0x811c9dc5;
@@ -346,7 +346,7 @@ Value set_(Call& c) {
 
 Value ord_(Call& c) {
   Value x;
-  if (!one(c, x, true, kString | kBytes)) return c.failed();
+  if (!one(c, x, true, kString | kBytes) || !c.charge(length(x) / 16)) return c.failed();
   std::string_view s = to_string_view(x);
   if (is_kind(x, Kind::bytes)) {
     if (s.size() != 1) {
@@ -407,9 +407,8 @@ Value repr_str(Call& c, bool plain) {
   if (plain && is_string(x)) return x;
   Writer w(std::min<std::size_t>(kMaxString, c.heap().budget() / 4));
   plain ? w.str(x) : w.repr(x);
-  if (w.full() || !c.need_bytes(w.text().size())) {
-    return c.has_error() ? c.failed() : c.fail(Code::memory, self_name(c) + "text too large");
-  }
+  if (w.full()) return c.fail(Code::memory, self_name(c) + "text too large");
+  if (!c.need_bytes(w.text().size()) || !c.charge(w.text().size() / 16)) return c.failed();
   return c.heap().string(w.text());
 }
 Value repr_(Call& c) { return repr_str(c, false); }
@@ -499,7 +498,9 @@ Value sorted_(Call& c) {
 Value extreme(Call& c, const std::vector<Value>& items, const std::vector<Value>& keys, bool max) {
   std::size_t best = 0;
   for (std::size_t i = 1; i < items.size(); ++i) {
-    auto r = compare(keys[max ? best : i], keys[max ? i : best]);
+    std::uint64_t work = 0;
+    auto r = compare(keys[max ? best : i], keys[max ? i : best], &work);
+    if (!c.charge(work / 8)) return c.failed();
     if (!r) return c.fail(r.error());
     if (*r < 0) best = i;
   }

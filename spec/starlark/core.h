@@ -57,6 +57,7 @@ namespace starlark::core {
   X(inv, "inv", 1, 1, 0, 0, 0, 0, "r = ~a") \
   X(op_not, "not", 1, 1, 0, 0, 0, 0, "r = not a") \
   X(attr, "attr", 1, 1, 1, 0, 0, 0, "r = a.name") \
+  X(check_attr, "checkattr", 1, 0, 1, 0, 0, 0, "an error if a has no .name") \
   X(set_attr, "setattr", 2, 0, 1, 0, 0, 0, "a.name = b") \
   X(index, "index", 2, 1, 0, 0, 0, 0, "r = a[b]") \
   X(set_index, "setindex", 3, 0, 0, 0, 0, 0, "a[b] = c") \

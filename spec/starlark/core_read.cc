@@ -163,8 +163,11 @@ class Reader {
   void attribute(Instr& in) {
     eat(".");
     std::string_view w = word();
-    bool takes = in.op == Op::attr || in.op == Op::set_attr || in.op == Op::call;
-    if (w.empty() || !takes || in.count != 1 || in.name != kNone) return fail("a misplaced .name: attr, setattr and call take one, behind their first operand");
+    bool takes = in.op == Op::attr || in.op == Op::check_attr || in.op == Op::set_attr ||
+                 in.op == Op::call;
+    if (w.empty() || !takes || in.count != 1 || in.name != kNone) {
+      return fail("a misplaced .name: attr, checkattr, setattr and call take one, behind their first operand");
+    }
     in.name = name(w);
   }
 

@@ -200,7 +200,8 @@ class FunctionCheck {
       }
     }
     if (in.op == Op::call) call_operands(in);
-    if ((in.op == Op::attr || in.op == Op::set_attr || in.op == Op::call) && in.name != kNone &&
+    if ((in.op == Op::attr || in.op == Op::check_attr || in.op == Op::set_attr || in.op == Op::call) &&
+        in.name != kNone &&
         !is_name(f_.names[in.name], false)) {
       fail("bad attribute name");
     }

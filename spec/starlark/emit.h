@@ -98,6 +98,8 @@ class FunctionEmitter {
   std::uint32_t name(std::string_view s);
   void mark_assigned(Operand dst);
   bool trivial(Expr* e) const;
+  bool harmless(Expr* e) const;
+  Operand joined_literals(std::vector<Binary*>& spine, Operand left);
   bool surely_assigned(Operand o) const;
   std::string child_key(std::string_view name, bool lambda);
   void finish(std::size_t slot);

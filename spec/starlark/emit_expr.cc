@@ -63,6 +63,20 @@ bool FunctionEmitter::trivial(Expr* e) const {
   }
 }
 
+// Evaluating it has no effect and can hardly fail.
+bool FunctionEmitter::harmless(Expr* e) const {
+  e = without_parens(e);
+  if (e->kind == Ex::lambda) {
+    auto params = static_cast<Lambda*>(e)->function->params;
+    return std::all_of(params.begin(), params.end(), [](ParamNode& p) { return p.value == nullptr; });
+  }
+  if (e->kind == Ex::list || e->kind == Ex::tuple) {
+    auto items = static_cast<Sequence*>(e)->items;
+    return std::all_of(items.begin(), items.end(), [&](Expr* item) { return harmless(item); });
+  }
+  return trivial(e);
+}
+
 core::Operand FunctionEmitter::expr(Expr* e) { return emit_expr(e, {}); }
 
 core::Operand FunctionEmitter::expr_before(Expr* e, bool more) {
@@ -269,6 +283,11 @@ core::Operand FunctionEmitter::call(CallExpr* c, Operand dst) {
   bool method = fn->kind == Ex::dot;
   bool plain_args = std::all_of(c->args.begin(), c->args.end(), [&](Arg& a) { return trivial(a.value); });
   Operand callee = expr_before(method ? static_cast<Dot*>(fn)->x : fn, !plain_args);
+  if (method && !std::all_of(c->args.begin(), c->args.end(), [&](Arg& a) { return harmless(a.value); })) {
+    // The attribute is looked up before the arguments are evaluated.
+    auto* d = static_cast<Dot*>(fn);
+    emit(Op::check_attr, d->name_pos, {}, {callee}).name = name(d->name);
+  }
   std::vector<Operand> operands{callee};
   bool many = many_args(c, operands);
   if (c->args.size() > 5'000) too_large(c->lparen, "arguments");
@@ -323,14 +342,31 @@ core::Operand FunctionEmitter::unary(Unary* u, Operand dst) {
   return dst;
 }
 
+// Adjacent literals are one: "a" + "b" over several lines is common. Takes them from the spine.
+core::Operand FunctionEmitter::joined_literals(std::vector<Binary*>& spine, Operand left) {
+  if (f_.constants[left.index].kind != core::ConstantKind::string) return left;
+  std::string text = f_.constants[left.index].s;
+  std::size_t before = spine.size();
+  while (!spine.empty()) {
+    Expr* y = without_parens(spine.back()->y);
+    if (spine.back()->op != Tok::plus || y->kind != Ex::string) break;
+    std::string_view more = static_cast<Literal*>(y)->text;
+    if (text.size() + more.size() > (1u << 20)) break;
+    text += more;
+    spine.pop_back();
+  }
+  return spine.size() == before ? left
+                                : constant({core::ConstantKind::string, 0, 0, std::move(text)});
+}
+
 // Chains lean left and may be long: no recursion along them.
 core::Operand FunctionEmitter::binary(Binary* b, Operand dst) {
   std::vector<Binary*> spine{b};
   while (spine.back()->x->kind == Ex::binary && !is_and_or(spine.back()->x)) {
     spine.push_back(static_cast<Binary*>(spine.back()->x));
   }
-  // Adjacent literals are one: "a" + "b" over several lines is common.
   Operand left = expr_before(spine.back()->x, !trivial(spine.back()->y));
+  if (left.kind == OperandKind::constant) left = joined_literals(spine, left);
   while (!spine.empty()) {
     Binary* here = spine.back();
     spine.pop_back();
@@ -339,16 +375,6 @@ core::Operand FunctionEmitter::binary(Binary* b, Operand dst) {
     }
     std::uint32_t mark = temps_;
     Operand right = expr(here->y);
-    if (here->op == Tok::plus && left.kind == OperandKind::constant &&
-        right.kind == OperandKind::constant) {
-      const core::Constant& l = f_.constants[left.index];
-      const core::Constant& r = f_.constants[right.index];
-      if (l.kind == core::ConstantKind::string && r.kind == core::ConstantKind::string &&
-          l.s.size() + r.s.size() < (1u << 20)) {
-        left = constant({core::ConstantKind::string, 0, 0, l.s + r.s});
-        continue;
-      }
-    }
     temps_ = mark;
     Operand out = spine.empty() ? or_temp(dst) : left.kind == OperandKind::temp ? left : temp();
     emit(binary_op(here->op), here->op_pos, out, {left, right});

@@ -6,8 +6,8 @@
 //
 // Memory: `budget` bounds the bytes taken from the system. Small allocations always succeed and may
 // overdraw by a chunk; the VM polls `exhausted()` at calls, back edges and at the end. Anything that
-// grows asks first (try_bytes) and fails cleanly; tuple() and list(), which cannot fail, give an
-// empty one and exhaust the heap.
+// grows asks first (try_bytes) and fails cleanly; string(), bytes(), tuple() and list(), which cannot
+// fail, give an empty one and exhaust the heap.
 #pragma once
 
 #include <cstddef>
@@ -126,6 +126,7 @@ class Heap {
   struct Chunk;
   struct HostSlot;
   void* allocate_slow(std::size_t bytes);
+  Value text(Kind kind, std::string_view s);
 
   char* next_ = nullptr;
   char* end_ = nullptr;

@@ -382,6 +382,13 @@ do_attr: {
   SAVE;
   CHECKED(ops::attribute(c, x, name));
 }
+do_check_attr: {
+  const Site& site = code->sites[static_cast<std::size_t>(pc->d)];
+  if (site.methods[static_cast<int>(kind_of(base[pc->a]))] != nullptr) NEXT;
+  SAVE;
+  if (!ops::attribute(c, base[pc->a], site.method).valid()) goto out;
+  NEXT;
+}
 do_set_attr:
   SAVE;
   if (!ops::set_attribute(c, base[pc->a], constants[pc->d], base[pc->b])) goto out;

@@ -111,6 +111,8 @@ Value int_inv(Heap& heap, Value a) {
   return store(heap, r.z);
 }
 
+std::size_t int_words(Value a) { return a.is_small_int() ? 1 : as<BigObject>(a)->aux; }
+
 int int_sign(Value a) {
   if (a.is_small_int()) return a.small() < 0 ? -1 : a.small() > 0 ? 1 : 0;
   return as<BigObject>(a)->flags ? -1 : 1;

@@ -28,6 +28,7 @@ Value int_shr(Heap& heap, Value a, std::size_t n);
 Value int_neg(Heap& heap, Value a);
 Value int_inv(Heap& heap, Value a);
 
+std::size_t int_words(Value a);  // 64-bit words: what arithmetic on it costs
 int int_sign(Value a);
 int int_compare(Value a, Value b);
 bool int_equal(Value a, Value b);

@@ -81,7 +81,7 @@ struct Encoder {
     return true;
   }
   bool text(View s) {
-    if (s.size() > out.room()) return fail("text too large");
+    if (s.size() > out.room()) return add(s) && fail("text too large");
     return add(json_quote(s));
   }
   bool sequence(Value v) {

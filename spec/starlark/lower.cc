@@ -299,6 +299,7 @@ class Lowering {
   void share(const Instr& in);
   void list_of(std::span<const Operand> operands, std::vector<std::int32_t>& out);
   std::uint32_t add_list(std::span<const Operand> operands);
+  void site_method(Site& site, std::string_view name);
   void call(const Instr& in);
   void make_function(const Instr& in);
   void unpack(const Instr& in);
@@ -498,6 +499,11 @@ std::uint32_t Lowering::add_list(std::span<const Operand> operands) {
   return first;
 }
 
+void Lowering::site_method(Site& site, std::string_view name) {
+  site.method = intern(name);
+  for (int k = 0; k < kKindCount; ++k) site.methods[k] = method(static_cast<Kind>(k), name);
+}
+
 void Lowering::call(const Instr& in) {
   Site site;
   site.first = add_list({f_.operands.data() + in.first, in.count});
@@ -518,10 +524,7 @@ void Lowering::call(const Instr& in) {
   VmOp op = VmOp::call;
   if (in.name != core::kNone) {
     op = VmOp::call_method;
-    site.method = intern(f_.names[in.name]);
-    for (int k = 0; k < kKindCount; ++k) {
-      site.methods[k] = method(static_cast<Kind>(k), f_.names[in.name]);
-    }
+    site_method(site, f_.names[in.name]);
   }
   if (site.keywords > 0 || site.star || site.star_star) op = VmOp::call_any;
   out_.sites.push_back(site);
@@ -615,6 +618,13 @@ void Lowering::one(const Instr& in) {
       std::uint32_t x = operand(0);
       put(VmOp::attr, a, x, 0, name());
       break;
+    }
+    case Op::check_attr: {
+      put(VmOp::check_attr, operand(0), 0, 0, static_cast<std::int32_t>(out_.sites.size()));
+      Site site;
+      site_method(site, f_.names[in.name]);
+      out_.sites.push_back(site);
+      return;
     }
     case Op::set_attr: {
       std::uint32_t x = operand(0), y = operand(1);

@@ -27,7 +27,7 @@ namespace starlark {
   X(add) X(add_own) X(share) X(add_int) X(sub) X(sub_int) X(mul) X(floordiv) X(mod) X(format) X(binary)                        \
   X(eq) X(ne) X(lt) X(le) X(gt) X(ge)                                                            \
   X(jump_eq) X(jump_ne) X(jump_lt) X(jump_le) X(jump_gt) X(jump_ge)                              \
-  X(op_not) X(unary) X(contains) X(attr) X(set_attr) X(index) X(set_index) X(slice)              \
+  X(op_not) X(unary) X(contains) X(attr) X(check_attr) X(set_attr) X(index) X(set_index) X(slice)              \
   X(tuple) X(list) X(list_to_tuple) X(dict) X(append) X(insert) X(insert_new) X(func)            \
   X(call) X(call_method) X(call_any) X(unpack) X(iter) X(next) X(next_loop) X(end_iter)          \
   X(jump) X(jump_back) X(jump_if) X(jump_not) X(ret) X(ret_const) X(load)

@@ -2,6 +2,7 @@
 //
 // Methods of list, dict and set.
 #include <algorithm>
+#include <utility>
 
 #include "spec/starlark/builtin_tables.h"
 #include "spec/starlark/ints.h"
@@ -69,8 +70,10 @@ Value list_index(Call& c) {
   auto n = static_cast<std::int64_t>(items.size());
   std::int64_t end = clamp_index(a[2], n, n);
   if (!c.charge(items.size() / 8)) return c.failed();
+  std::uint64_t work = 0;
   for (std::int64_t i = clamp_index(a[1], n, 0); i < end; ++i) {
-    auto same = equal(items[static_cast<std::size_t>(i)], a[0]);
+    auto same = equal(items[static_cast<std::size_t>(i)], a[0], &work);
+    if (!c.charge(std::exchange(work, 0) / 8)) return c.failed();
     if (!same) return c.refuse(Refused::too_deep, "", c.self());
     if (*same) return Value::small_int(i);
   }
@@ -83,6 +86,7 @@ Value list_insert(Call& c) {
   if (!c.unpack(kParams, a) || !changing(c, "insert into")) return c.failed();
   auto* l = as<ListObject>(c.self());
   std::int64_t at = clamp_index(a[0], l->size, 0);
+  if (!c.charge(static_cast<std::uint64_t>(l->size - at) / 16)) return c.failed();
   if (!list_push(c.heap(), l, a[1])) return c.refuse(Refused::memory, "", c.self());
   std::rotate(l->items + at, l->items + l->size - 1, l->items + l->size);
   return Value::none();
@@ -101,7 +105,7 @@ Value list_pop(Call& c) {
     return c.fail(Code::index, named(c) + "index " + std::to_string(i) + " out of range [" +
                                    std::to_string(-n) + ":" + std::to_string(n - 1) + "]");
   }
-  if (!changing(c, "pop from")) return c.failed();
+  if (!changing(c, "pop from") || !c.charge(static_cast<std::uint64_t>(n - at) / 16)) return c.failed();
   Value v = l->items[at];
   std::move(l->items + at + 1, l->items + n, l->items + at);
   --l->size;
@@ -113,8 +117,11 @@ Value list_remove(Call& c) {
   Value x;
   if (!c.unpack(kParams, {&x, 1}) || !changing(c, "remove from")) return c.failed();
   auto* l = as<ListObject>(c.self());
+  if (!c.charge(l->size / 8)) return c.failed();
+  std::uint64_t work = 0;
   for (std::uint32_t i = 0; i < l->size; ++i) {
-    auto same = equal(l->items[i], x);
+    auto same = equal(l->items[i], x, &work);
+    if (!c.charge(std::exchange(work, 0) / 8)) return c.failed();
     if (!same) return c.refuse(Refused::too_deep, "", c.self());
     if (!*same) continue;
     std::move(l->items + i + 1, l->items + l->size, l->items + i);
@@ -150,7 +157,7 @@ bool lookup(Call& c, Value key, std::uint32_t& h, TableEntry*& e) {
 Value table_clear_(Call& c) {
   if (!c.unpack({}, {})) return c.failed();
   if (table(c)->live == 0 && is_kind(c.self(), Kind::set)) return Value::none();
-  if (!changing(c, "clear")) return c.failed();
+  if (!changing(c, "clear") || !c.charge(table(c)->mask / 16)) return c.failed();
   table_clear(c.heap(), table(c));
   return Value::none();
 }

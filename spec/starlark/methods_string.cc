@@ -45,7 +45,7 @@ Value codepoint_ords(Call& c) { return view(c, ViewObject::codepoint_ords); }
 
 template <class F>
 Value mapped(Call& c, F f) {
-  if (!none(c) || !c.charge(self(c).size() / 8)) return c.failed();
+  if (!none(c) || !c.charge(self(c).size() / 8) || !c.need_bytes(self(c).size())) return c.failed();
   std::string out;
   View s = self(c);
   bool word = false;  // the code point before was a letter
@@ -71,7 +71,7 @@ Value capitalize(Call& c) {
 
 template <class F>
 Value all_code_points(Call& c, F f) {
-  if (!none(c)) return c.failed();
+  if (!none(c) || !c.charge(self(c).size() / 16)) return c.failed();
   View s = self(c);
   if (s.empty()) return Value::boolean(false);
   while (!s.empty()) {
@@ -85,7 +85,7 @@ Value isdigit_(Call& c) { return all_code_points(c, is_digit); }
 Value isspace_(Call& c) { return all_code_points(c, is_space); }
 
 Value cased(Call& c, bool upper) {
-  if (!none(c)) return c.failed();
+  if (!none(c) || !c.charge(self(c).size() / 16)) return c.failed();
   bool some = false;
   for (View s = self(c); !s.empty();) {
     std::int32_t x = decode(s);
@@ -98,7 +98,7 @@ Value islower_(Call& c) { return cased(c, false); }
 Value isupper_(Call& c) { return cased(c, true); }
 
 Value istitle_(Call& c) {
-  if (!none(c)) return c.failed();
+  if (!none(c) || !c.charge(self(c).size() / 16)) return c.failed();
   bool before = false, some = false;
   for (View s = self(c); !s.empty();) {
     std::int32_t x = decode(s);
@@ -227,6 +227,7 @@ Value strip(Call& c, bool left, bool right) {
   Value x;
   if (!c.unpack(kParams, {&x, 1})) return c.failed();
   bool given = x.valid() && !x.is_none() && !to_string_view(x).empty();
+  if (!c.charge((self(c).size() + 1) * (given ? length(x) + 15 : 16) / 256)) return c.failed();
   return c.heap().string(stripped(self(c), given ? to_string_view(x) : View(), given, left, right));
 }
 Value strip_(Call& c) { return strip(c, true, true); }
@@ -240,6 +241,7 @@ Value partition(Call& c, bool last) {
   Value x;
   if (!c.unpack(kParams, {&x, 1})) return c.failed();
   View s = self(c), sep = to_string_view(x);
+  if (!c.charge(s.size() / 32)) return c.failed();
   if (sep.empty()) return c.fail(Code::value, named(c) + "empty separator");
   std::size_t at = last ? s.rfind(sep) : s.find(sep);
   Value parts[3];
@@ -331,6 +333,7 @@ Value split(Call& c, bool last) {
   Value a[2];
   if (!c.unpack(kParams, a)) return c.failed();
   std::int64_t most = a[1].valid() && !a[1].is_none() ? to_int64(a[1]).value_or(-1) : -1;
+  if (!c.charge(self(c).size() / 16)) return c.failed();
   if (!a[0].valid() || a[0].is_none()) return strings(c, split_space(self(c), most, last));
   if (to_string_view(a[0]).empty()) return c.fail(Code::value, named(c) + "empty separator");
   return strings(c, split_at(self(c), to_string_view(a[0]), most, last));
@@ -344,6 +347,7 @@ Value splitlines_(Call& c) {
   if (!c.unpack(kParams, {&keep, 1})) return c.failed();
   std::vector<View> out;
   View s = self(c);
+  if (!c.charge(s.size() / 16)) return c.failed();
   while (!s.empty()) {
     std::size_t at = s.find_first_of("\r\n");
     std::size_t size = at == View::npos ? s.size() : at;
@@ -386,6 +390,7 @@ Value replace_(Call& c) {
   std::int64_t most = a[2].valid() ? to_int64(a[2]).value_or(-1) : -1;
   View s = self(c), from = to_string_view(a[0]), to = to_string_view(a[1]);
   std::string out;
+  if (!c.charge(s.size() / 32)) return c.failed();
   std::size_t limit = std::min<std::size_t>(kMaxString, c.heap().budget());
   while (most != 0) {
     std::size_t at = s.find(from);

@@ -193,15 +193,18 @@ Value Heap::floating(double d) {
 
 Value Heap::string(std::string_view s) {
   if (s.size() <= 1) return s.empty() ? empty_string() : byte_string(static_cast<unsigned char>(s[0]));
-  char* data;
-  Value v = new_string(*this, Kind::string, s.size(), data);
-  std::memcpy(data, s.data(), s.size());
-  return v;
+  return text(Kind::string, s);
 }
 
-Value Heap::bytes(std::string_view s) {
+Value Heap::bytes(std::string_view s) { return text(Kind::bytes, s); }
+
+Value Heap::text(Kind kind, std::string_view s) {
+  if (s.size() > 4096 && (s.size() > kMaxString || !try_bytes(s.size()))) {
+    overdraw();
+    s = {};
+  }
   char* data;
-  Value v = new_string(*this, Kind::bytes, s.size(), data);
+  Value v = new_string(*this, kind, s.size(), data);
   if (!s.empty()) std::memcpy(data, s.data(), s.size());
   return v;
 }

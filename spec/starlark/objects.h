@@ -73,7 +73,7 @@ struct BoundObject : Object {  // Kind::builtin with kBound
   const Builtin* method;
   Value self;
 };
-struct StructObject : Object {  // structure and module
+struct StructObject : Object {  // structure and module; aux: cached hash
   std::uint64_t count;
   Value constructor;  // module: its name
   Keyword* fields() { return reinterpret_cast<Keyword*>(this + 1); }  // sorted by name

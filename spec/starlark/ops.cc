@@ -91,6 +91,9 @@ Value shift(Call& c, Op op, Value a, Value b) {
 Value ints(Call& c, Op op, Value a, Value b) {
   Heap& h = c.heap();
   Value r;
+  if (std::uint64_t x = int_words(a), y = int_words(b); x + y > 64 && !c.charge((x + y) / 8 + x * y / 1024)) {
+    return Value();
+  }
   switch (op) {
     case Op::add:
     case Op::iadd: r = int_add(h, a, b); break;
@@ -166,6 +169,7 @@ Value join_sequences(Call& c, Value a, Value b) {
 
 Value copy_table(Call& c, Value from) {
   auto* t = as<TableObject>(from);
+  if (!c.charge(t->used / 4)) return Value();
   Value out = new_table(c.heap(), t->kind);
   Refused r = table_reserve(c.heap(), as<TableObject>(out), t->live);
   for (std::uint32_t i = 0; i < t->used && r == Refused::no; ++i) {
@@ -177,6 +181,7 @@ Value copy_table(Call& c, Value from) {
 
 bool merge(Call& c, Value into, Value from) {
   auto* t = as<TableObject>(from);
+  if (!c.charge(t->used / 4)) return false;
   Refused r = Refused::no;
   for (std::uint32_t i = 0; i < t->used && r == Refused::no; ++i) {
     TableEntry e = t->entries[i];
@@ -189,6 +194,7 @@ bool merge(Call& c, Value into, Value from) {
 // a & b, a - b, a ^ b
 Value set_algebra(Call& c, Op op, Value a, Value b) {
   Value out = new_table(c.heap(), Kind::set);
+  if (!c.charge((std::uint64_t{as<TableObject>(a)->used} + as<TableObject>(b)->used) / 4)) return Value();
   auto pick = [&](Value from, Value other, bool wanted) {
     auto *t = as<TableObject>(from), *o = as<TableObject>(other);
     for (std::uint32_t i = 0; i < t->used; ++i) {
@@ -325,8 +331,10 @@ Value binary(Call& c, Op op, Value a, Value b) {
 }
 
 Value compare(Call& c, Op op, Value a, Value b) {
+  std::uint64_t work = 0;
   if (op == Op::eq || op == Op::ne) {
-    auto same = equal(a, b);
+    auto same = equal(a, b, &work);
+    if (!c.charge(work / 8)) return Value();
     if (!same) return c.fail(Code::depth, "comparison exceeded maximum recursion depth");
     return Value::boolean(*same == (op == Op::eq));
   }
@@ -337,13 +345,15 @@ Value compare(Call& c, Op op, Value a, Value b) {
                   (length(small) == length(big) && (op == Op::le || op == Op::ge));
     std::size_t cursor = 0;
     Value key, ignored;
+    if (!c.charge(subset ? length(small) / 4 : 0)) return Value();
     while (subset && next_entry(small, cursor, key, ignored)) {
       TableEntry* e;
       subset = table_find(as<TableObject>(big), key, *hash(key), e) == Refused::no && e != nullptr;
     }
     return Value::boolean(subset);
   }
-  auto order = starlark::compare(a, b);
+  auto order = starlark::compare(a, b, &work);
+  if (!c.charge(work / 8)) return Value();
   if (!order) {
     if (order.error().code != Code::type) return c.fail(order.error());
     // It names the values that have no order, which may lie inside of a and b.
@@ -366,9 +376,11 @@ Value contains(Call& c, Value item, Value container) {
       if (!is_string(item)) {
         return c.fail(Code::type, "'in <string>' requires string as left operand, not " + type(item));
       }
+      if (!c.charge(length(container) / 32)) return Value();
       return Value::boolean(to_string_view(container).find(to_string_view(item)) != std::string_view::npos);
     case Kind::bytes: {
       std::string_view s = to_string_view(container);
+      if (!c.charge(s.size() / 32)) return Value();
       if (is_kind(item, Kind::bytes)) return Value::boolean(s.find(to_string_view(item)) != std::string_view::npos);
       if (!is_int(item)) {
         return c.fail(Code::type, "'in bytes' requires bytes or int as left operand, not " + type(item));
@@ -381,13 +393,15 @@ Value contains(Call& c, Value item, Value container) {
     }
     case Kind::list:
     case Kind::tuple:
-      if (!c.charge(length(container) / 8)) return Value();
-      for (Value v : elements(container)) {
-        auto same = equal(v, item);
+      for (std::uint64_t work = 0; Value v : elements(container)) {
+        auto same = equal(v, item, &++work);
         if (!same) return c.fail(Code::depth, "comparison exceeded maximum recursion depth");
-        if (*same) return Value::boolean(true);
+        if (*same) return c.charge(work / 8) ? Value::boolean(true) : Value();
+        if (work < 4096) continue;
+        if (!c.charge(work / 8)) return Value();
+        work = 0;
       }
-      return Value::boolean(false);
+      return c.charge(length(container) % 4096 / 8) ? Value::boolean(false) : Value();
     case Kind::dict:
     case Kind::set: {
       std::string_view why;

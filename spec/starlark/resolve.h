@@ -77,6 +77,7 @@ class Resolver {
   void load_stmt(Load* s);
   void target(Expr* e, bool augmented);
   void expr(Expr* e);
+  void visit(Expr* e);
   void call(CallExpr* c);
   void call_args(CallExpr* c);
   void comprehension(Comprehension* c);
@@ -106,6 +107,9 @@ class Resolver {
   Scope* scope_ = nullptr;
   Scope::Index globals_;
   int loops_ = 0;
+  static constexpr int kMaxDepth = 2500;
+  int depth_ = 0;  // of expressions
+  bool too_deep_ = false;
   int ifs_ = 0;
 };
 

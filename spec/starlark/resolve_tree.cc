@@ -161,7 +161,20 @@ void Resolver::load_stmt(Load* s) {
   }
 }
 
+// Chains of attributes and calls may be long, and nest: what the emitter will recurse over, this
+// recurses over first.
 void Resolver::expr(Expr* e) {
+  if (depth_ >= kMaxDepth) {
+    if (!too_deep_) error(e->pos, Code::nesting, "expression nested too deeply");
+    too_deep_ = true;
+    return;
+  }
+  ++depth_;
+  visit(e);
+  --depth_;
+}
+
+void Resolver::visit(Expr* e) {
   switch (e->kind) {
     case Ex::identifier: use(static_cast<Ident*>(e)); break;
     case Ex::integer:

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <optional>
+#include <utility>
 
 #include "spec/starlark/objects.h"
 #include "spec/starlark/ops.h"
@@ -67,14 +68,18 @@ void sort_strings(std::span<const Value> keys, bool reverse, std::vector<Ranked>
 bool sort_others(Call& c, std::span<const Value> keys, bool reverse, std::vector<Ranked>& items) {
   for (std::uint32_t i = 0; i < items.size(); ++i) items[i] = {0, i};
   std::optional<Error> why;
+  std::uint64_t work = 0;
+  bool fine = true;
   std::stable_sort(items.begin(), items.end(), [&](const Ranked& a, const Ranked& b) {
-    if (why) return false;
-    auto order = starlark::compare(keys[reverse ? b.at : a.at], keys[reverse ? a.at : b.at]);
-    if (!order) why = order.error();
-    return order && *order < 0;
+    if (!fine) return false;
+    auto order = starlark::compare(keys[reverse ? b.at : a.at], keys[reverse ? a.at : b.at], &work);
+    if (work >= 4096) fine = c.charge(std::exchange(work, 0) / 8);
+    if (!order && fine) why = order.error();
+    fine = fine && order;
+    return fine && *order < 0;
   });
   if (why) c.fail(*why);
-  return !why;
+  return fine;
 }
 
 }  // namespace

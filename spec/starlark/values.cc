@@ -19,6 +19,7 @@ constexpr int kMaxNested = 1'000'000;
 
 struct Compare {
   int nested = 0;
+  std::uint64_t work = 0;
   bool too_deep(int depth) {
     return depth > kMaxValueDepth || (depth > kFreeDepth && ++nested > kMaxNested);
   }
@@ -104,7 +105,9 @@ std::optional<bool> Compare::equal(Value a, Value b, int depth) {
     case Kind::none: return true;
     case Kind::boolean: return a.same(b);
     case Kind::string:
-    case Kind::bytes: return same_string(as<StringObject>(a), as<StringObject>(b));
+    case Kind::bytes:
+      work += length(a) / 32;
+      return same_string(as<StringObject>(a), as<StringObject>(b));
     case Kind::list:
     case Kind::tuple: return sequences(a, b, depth);
     case Kind::dict:
@@ -127,6 +130,7 @@ std::optional<bool> Compare::sequences(Value a, Value b, int depth) {
   if (length(a) != length(b)) return false;
   auto x = elements(a), y = elements(b);
   for (std::size_t i = 0; i < x.size(); ++i) {
+    ++work;
     if (x[i].same(y[i]) && !x[i].is_object()) continue;
     auto r = equal(x[i], y[i], depth + 1);
     if (!r || !*r) return r;
@@ -141,6 +145,7 @@ std::optional<bool> Compare::tables(Value a, Value b, int depth) {
   for (std::uint32_t i = 0; i < x->used; ++i) {
     TableEntry& e = x->entries[i];
     if (!e.key.valid()) continue;
+    ++work;
     TableEntry* other;
     if (table_find(y, e.key, e.hash, other) != Refused::no) return std::nullopt;
     if (other == nullptr) return false;
@@ -200,8 +205,18 @@ std::expected<int, Error> Compare::order(Value a, Value b, int depth) {
                                                std::string(type_name(b)) + " not implemented"));
 }
 
-std::optional<bool> equal(Value a, Value b) { return Compare().equal(a, b, 0); }
-std::expected<int, Error> compare(Value a, Value b) { return Compare().order(a, b, 0); }
+std::optional<bool> equal(Value a, Value b, std::uint64_t* work) {
+  Compare c;
+  auto result = c.equal(a, b, 0);
+  if (work != nullptr) *work += c.work;
+  return result;
+}
+std::expected<int, Error> compare(Value a, Value b, std::uint64_t* work) {
+  Compare c;
+  auto result = c.order(a, b, 0);
+  if (work != nullptr) *work += c.work;
+  return result;
+}
 
 namespace {
 
@@ -253,13 +268,17 @@ std::optional<std::uint32_t> hash_at(Value v, std::string_view* why, int depth) 
       return static_cast<std::uint32_t>((p * 0x9E3779B97F4A7C15ull) >> 32);
     }
     case Kind::structure: {
-      std::uint32_t h = 8731;
+      std::uint32_t h = cached_hash(v.object());
+      if (h != 0) return h;
+      h = 8731;
       if (depth > kMaxValueDepth) break;
       for (const Keyword& f : std::span(as<StructObject>(v)->fields(), as<StructObject>(v)->count)) {
         auto one = hash_at(f.value, why, depth + 1);
         if (!one) return std::nullopt;
         h = (h ^ string_hash(as<StringObject>(f.name)) ^ (*one * 5)) * 1000003;
       }
+      if (h == 0) h = 1;
+      cache_hash(v.object(), h);
       return h;
     }
     case Kind::host:

@@ -25,9 +25,10 @@ bool is_iterable(Value v);
 inline constexpr int kMaxValueDepth = 200;
 
 // Nothing: too deeply nested, or too much work (a graph that shares much can be exponential).
-std::optional<bool> equal(Value a, Value b);
+// What it cost, in elements looked at, is added to *work.
+std::optional<bool> equal(Value a, Value b, std::uint64_t* work = nullptr);
 // Code::type where the types have no order, Code::depth as for equal. Negative, 0, positive.
-std::expected<int, Error> compare(Value a, Value b);
+std::expected<int, Error> compare(Value a, Value b, std::uint64_t* work = nullptr);
 // Nothing if unhashable; *why names the type that is not.
 std::optional<std::uint32_t> hash(Value v, std::string_view* why = nullptr);
 
