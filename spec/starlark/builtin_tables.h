@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The tables that list every method and module function; one per family, each in its own file.
+// The tables that list every function, method and module function; one per family, each in its own file.
 #pragma once
 
 #include <span>
@@ -9,6 +9,7 @@
 
 namespace starlark {
 
+std::span<const Builtin> universal_functions();
 std::span<const Builtin> string_methods();
 std::span<const Builtin> bytes_methods();
 std::span<const Builtin> list_methods();

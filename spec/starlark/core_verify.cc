@@ -269,7 +269,8 @@ class FunctionCheck {
   };
 
   void flow() {
-    if (f_.labels.size() * (temps_ / 8 + 1) > (64u << 20)) {
+    // Both here and when lowered, a label has a bit for each.
+    if (f_.labels.size() * ((temps_ + f_.locals.size()) / 8 + 1) > (64u << 20)) {
       at_ = f_.code.size();
       return fail("too many labels");
     }

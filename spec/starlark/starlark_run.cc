@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs Starlark files from the command line, and chunked test files with their expectations:
-//   starlark_run [--chunks] [--resolve] [--parse] FILE…
+//   starlark_run [--chunks] [--resolve] [--parse] [--core] FILE…
 // With --chunks a file is cut at lines "---"; a line that ends in ### "regexp" must fail with a
 // message that matches. --resolve stops after names (M and U are predeclared), --parse after syntax.
+// --core prints the symbolic code of every function, each but the first after a line "== KEY".
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -13,6 +14,7 @@
 #include <sstream>
 
 #include "spec/starlark/builtins.h"
+#include "spec/starlark/core_text.h"
 #include "spec/starlark/values.h"
 #include "spec/starlark/vm.h"
 
@@ -354,10 +356,26 @@ int run_chunks(const std::string& file, const std::string& text, const Run& run,
   return failed;
 }
 
+bool print_core(const std::string& file, const std::string& text) {
+  Session s;
+  prepare(s, file);
+  auto module = compile(file, text, options_of(text, false), s.names.as_names());
+  if (!module) {
+    for (const Diagnostic& d : module.error()) std::fprintf(stderr, "%s\n", d.text().c_str());
+    return false;
+  }
+  for (const core::Function& f : module->functions) {
+    if (!f.key.empty()) std::printf("== %s\n", f.key.c_str());
+    std::fputs(core::write_code(f).c_str(), stdout);
+  }
+  return true;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   Run run;
+  bool core = false;
   std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
     std::string a = argv[i];
@@ -367,6 +385,8 @@ int main(int argc, char** argv) {
       run.resolve = true;
     } else if (a == "--parse") {
       run.parse = true;
+    } else if (a == "--core") {
+      core = true;
     } else {
       files.push_back(a);
     }
@@ -378,6 +398,8 @@ int main(int argc, char** argv) {
     if (!fine) {
       std::fprintf(stderr, "%s: cannot be read\n", file.c_str());
       ++bad;
+    } else if (core) {
+      bad += print_core(file, text) ? 0 : 1;
     } else if (run.chunks) {
       int total = 0, failed = run_chunks(file, text, run, total);
       std::printf("%s: %d of %d chunks passed\n", file.c_str(), total - failed, total);
