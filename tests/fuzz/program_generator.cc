@@ -181,7 +181,7 @@ class Generator {
     static constexpr std::array<std::string_view, 6> kOrder = {"<", "<=", ">", ">=", "==", "!="};
     switch (upto(8)) {
       case 0: return "(" + expr(any(), d) + (chance(50) ? " == " : " != ") + expr(any(), d) + ")";
-      case 1: return "not " + ("(" + expr(any(), d) + ")");
+      case 1: return "(not " + expr(any(), d) + ")";
       case 2: return "(" + condition_part(d) + (chance(50) ? " and " : " or ") + condition_part(d) + ")";
       case 3: return "(" + expr(Type::text, d) + (chance(50) ? " in " : " not in ") + expr(chance(50) ? Type::text : Type::table, d) + ")";
       case 4: return "(" + expr(Type::integer, d) + " in " + expr(chance(50) ? Type::ints : Type::numbers, d) + ")";

@@ -5,6 +5,7 @@
 // For every seed: the program compiles; two runs print the same and end alike; so does a run of its
 // symbolic code written as text and read back, and the text survives that unchanged; with a small
 // step or memory budget it ends in that budget's error or as before. Exit 1 names the seed.
+#include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -59,6 +60,8 @@ Outcome play(const std::shared_ptr<const Program>& program, std::uint64_t steps,
 // The module with the code of every function written and read back.
 std::optional<core::Module> through_text(const core::Module& from, std::string& broken) {
   core::Module to = from;
+  std::vector<std::string> globals = from.globals;
+  std::sort(globals.begin(), globals.end());
   for (std::size_t i = 0; i < from.functions.size(); ++i) {
     core::Function& f = to.functions[i];
     f.names.clear();
@@ -67,7 +70,7 @@ std::optional<core::Module> through_text(const core::Module& from, std::string& 
     f.operands.clear();
     f.labels.clear();
     std::string text = core::write_code(from.functions[i]);
-    if (auto read = core::read_code(text, from.globals, f); !read) {
+    if (auto read = core::read_code(text, globals, f); !read) {
       broken = "code of " + f.key + " cannot be read: " + read.error().text() + "\n" + text;
       return std::nullopt;
     }
