@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
-#include <locale>
-#include <sstream>
 
 #include "spec/starlark/core_text.h"
+#include "spec/starlark/numbers.h"
 
 namespace fbx::plan {
 
@@ -31,12 +30,10 @@ std::string_view word_at(std::string_view text) {
   return text.substr(0, end);
 }
 
-// Reads in the classic locale whatever the process's is; std::from_chars knows no doubles in libc++.
 bool read_double(std::string_view text, double& out) {
-  std::istringstream in{std::string(text)};
-  in.imbue(std::locale::classic());
-  in >> out;
-  return !in.fail() && in.peek() == std::istringstream::traits_type::eof();
+  const auto read = starlark::parse_double(text);
+  if (read) out = *read;
+  return read.has_value();
 }
 
 }  // namespace
