@@ -181,7 +181,9 @@ std::optional<Parting> compare(const std::vector<Call>& strace, const std::vecto
       return Parting{i, j};
     }
   }
-  if (j == fbx.size()) return std::nullopt;
+  // Killed where strace would have begun to print it.
+  const bool never_made = j + 1 == fbx.size() && fbx[j].ret == -ENOSYS;
+  if (j == fbx.size() || never_made) return std::nullopt;
   return Parting{strace.size(), j};
 }
 
