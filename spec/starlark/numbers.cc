@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "spec/starlark/numbers.h"
 
+#include <locale.h>
+#if defined(__APPLE__)
+#include <xlocale.h>
+#endif
+
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <limits>
-#include <locale>
-#include <sstream>
+#include <string>
 #include <version>
 
 namespace starlark {
@@ -34,7 +39,7 @@ bool well_formed(std::string_view s) {
 }
 
 // Is a number that does not fit too small rather than too large?
-bool underflows(std::string_view s) {
+[[maybe_unused]] bool underflows(std::string_view s) {
   std::size_t e = s.find_first_of("eE");
   std::string_view mantissa = s.substr(0, e);
   long exponent = 0;
@@ -65,10 +70,9 @@ std::optional<double> parse_double(std::string_view text) {
     d = underflows(text) ? 0 : std::numeric_limits<double>::infinity();
   }
 #else
-  std::istringstream in{std::string(text)};
-  in.imbue(std::locale::classic());
-  if (!(in >> d) && d != 0) d = std::numeric_limits<double>::infinity();
-  if (d >= std::numeric_limits<double>::max() && underflows(text)) d = 0;
+  // What is out of range gives 0, a subnormal or infinity, as C has it; streams lose subnormals.
+  static const locale_t classic = ::newlocale(LC_ALL_MASK, "C", nullptr);
+  d = ::strtod_l(std::string(text).c_str(), nullptr, classic);
 #endif
   return negative ? -d : d;
 }

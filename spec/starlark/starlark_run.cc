@@ -5,6 +5,7 @@
 // With --chunks a file is cut at lines "---"; a line that ends in ### "regexp" must fail with a
 // message that matches. --resolve stops after names (M and U are predeclared), --parse after syntax.
 // --core prints the symbolic code of every function, each but the first after a line "== KEY".
+#include <cctype>
 #include <cmath>
 #include <cstdio>
 #include <filesystem>
@@ -81,14 +82,25 @@ Value catch_(Call& c) {
   return c.call(c.args()[0]);
 }
 
-// A "{" that opens no repetition stands for itself, as in Go.
+// A "{" that opens no repetition stands for itself, as in Go; so do "}" and "]" that close nothing,
+// which not every standard library takes.
 std::string lenient(const std::string& pattern) {
   std::string out;
+  bool escaped = false, in_class = false, in_repetition = false;
   for (std::size_t i = 0; i < pattern.size(); ++i) {
-    bool escaped = i > 0 && pattern[i - 1] == '\\';
-    bool repeats = i + 1 < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[i + 1]));
-    if (pattern[i] == '{' && !escaped && !repeats) out += '\\';
-    out += pattern[i];
+    const char c = pattern[i];
+    const bool digit = i + 1 < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[i + 1]));
+    const bool itself = !escaped && !in_class &&
+                        ((c == '{' && !digit) || (c == '}' && !in_repetition) || c == ']');
+    if (itself) out += '\\';
+    out += c;
+    if (!escaped && !itself) {
+      if (c == '{' && !in_class) in_repetition = true;
+      if (c == '}' && !in_class) in_repetition = false;
+      if (c == '[') in_class = true;
+      if (c == ']') in_class = false;
+    }
+    escaped = c == '\\' && !escaped;
   }
   return out;
 }

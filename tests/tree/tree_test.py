@@ -43,7 +43,7 @@ MAY_INCLUDE = {
 PORTABLE = {
     "base": "",
     "bpf/abi": "",
-    "spec/starlark": "gmp.h utf8proc.h sys/mman.h",
+    "spec/starlark": "gmp.h utf8proc.h sys/mman.h locale.h xlocale.h",
     "spec/plan": "toml++/toml.h nettle/sha2.h",
     "spec/model": "yaml.h nlohmann/json.hpp",
 }
