@@ -8,6 +8,7 @@
 #include "runner/cli/files.h"
 #include "runner/cli/machine.h"
 #include "runner/cli/show_diagnostics.h"
+#include "spec/model/objects.h"
 #include "spec/model/scopes.h"
 #include "spec/plan/keys.h"
 
@@ -18,16 +19,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kElsewhere = "decided where it runs";
-
-const char* protocol_name(plan::Protocol protocol) {
-  switch (protocol) {
-    case plan::Protocol::kHttp: return "http";
-    case plan::Protocol::kTcp: return "tcp";
-    case plan::Protocol::kUdp: return "udp";
-    case plan::Protocol::kUnix: return "unix";
-  }
-  return "";
-}
 
 std::string where(const plan::Interface& i) {
   return i.protocol == plan::Protocol::kUnix ? i.path : ":" + std::to_string(i.port);
@@ -50,7 +41,7 @@ void print_services(const plan::Plan& plan) {
   for (const plan::Service& s : plan.services) {
     std::printf("  %s  %s\n", s.name.c_str(), s.binary.c_str());
     for (const plan::Interface& i : s.interfaces) {
-      std::printf("    %s  %s %s\n", i.name.c_str(), protocol_name(i.protocol), where(i).c_str());
+      std::printf("    %s  %s %s\n", i.name.c_str(), model::protocol_name(i.protocol), where(i).c_str());
     }
     std::vector<std::string> on;
     for (const uint32_t d : s.depends_on) on.push_back(plan.services[d].name);
@@ -114,7 +105,7 @@ Json json_of(const Refusal& refusal) {
 Json json_of(const plan::Plan& plan, const plan::Service& s) {
   Json interfaces = Json::array();
   for (const plan::Interface& i : s.interfaces) {
-    Json one = {{"name", i.name}, {"protocol", protocol_name(i.protocol)}};
+    Json one = {{"name", i.name}, {"protocol", model::protocol_name(i.protocol)}};
     if (i.protocol == plan::Protocol::kUnix) one["path"] = i.path;
     else one["port"] = i.port;
     interfaces.push_back(std::move(one));

@@ -33,16 +33,6 @@ namespace {
 
 constexpr std::string_view kInterfaceData[] = {"addr", "host", "name", "port", "protocol"};
 
-const char* protocol_name(plan::Protocol protocol) {
-  switch (protocol) {
-    case plan::Protocol::kHttp: return "http";
-    case plan::Protocol::kTcp: return "tcp";
-    case plan::Protocol::kUdp: return "udp";
-    case plan::Protocol::kUnix: return "unix";
-  }
-  return "";
-}
-
 Value interface_data(Heap& heap, const plan::Interface& i, std::string_view name) {
   if (name == "name") return heap.string(i.name);
   if (name == "protocol") return heap.string(protocol_name(i.protocol));
@@ -62,6 +52,16 @@ Value interface_attribute(Heap& heap, Value receiver, const plan::Interface& i,
 }
 
 }  // namespace
+
+const char* protocol_name(plan::Protocol protocol) {
+  switch (protocol) {
+    case plan::Protocol::kHttp: return "http";
+    case plan::Protocol::kTcp: return "tcp";
+    case plan::Protocol::kUdp: return "udp";
+    case plan::Protocol::kUnix: return "unix";
+  }
+  return "";
+}
 
 const plan::Interface& InterfaceObject::interface() const {
   if (service_ < 0) return loose_;

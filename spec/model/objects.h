@@ -19,6 +19,9 @@
 
 namespace fbx::model {
 
+// As interface() spells it: "http", "tcp", "udp", "unix".
+[[nodiscard]] const char* protocol_name(plan::Protocol protocol);
+
 // How a value is written in a plan: `maker(args…, name=value…)`.
 struct HostForm {
   std::string maker;
