@@ -35,17 +35,12 @@ T option_of(int socket, int level, int name) {
   return value;
 }
 
-std::optional<Endpoint> own_end(int socket) {
+// `ask`: getsockname or getpeername.
+template <typename Ask>
+std::optional<Endpoint> end_of(int socket, Ask ask) {
   sockaddr_storage address{};
   socklen_t size = sizeof address;
-  if (::getsockname(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return std::nullopt;
-  return endpoint_of(address);
-}
-
-std::optional<Endpoint> other_end(int socket) {
-  sockaddr_storage address{};
-  socklen_t size = sizeof address;
-  if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return std::nullopt;
+  if (ask(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return std::nullopt;
   return endpoint_of(address);
 }
 
@@ -80,11 +75,11 @@ Status bind_to_loopback(int socket, const Endpoint& other) {
 Result<FlowKey> flow_to(int socket, Endpoint to, uint8_t protocol) {
   if (to.is_any()) to.address = to.is_ipv4() ? kLoopback4 : kLoopback6;  // means this machine
   if (!to.is_loopback()) return fail(text_of(to) + " is not inside the test");
-  std::optional<Endpoint> own = own_end(socket);
+  std::optional<Endpoint> own = end_of(socket, ::getsockname);
   if (!own) return fail_errno("asking the caller's socket for its address");
   if (own->port == 0) {
     if (Status bound = bind_to_loopback(socket, to); !bound) return std::unexpected(bound.error());
-    own = own_end(socket);
+    own = end_of(socket, ::getsockname);
     if (!own) return fail_errno("asking the caller's socket for its address");
   }
   if (own->is_any()) {
@@ -157,7 +152,7 @@ Status Wire::carry_send(int socket, const sockaddr_storage* to, uint32_t rule,
   const int protocol = option_of<int>(socket, SOL_SOCKET, SO_PROTOCOL);
   if (protocol != IPPROTO_TCP && protocol != IPPROTO_UDP)
     return fail("a socket that is neither TCP nor UDP");
-  const std::optional<Endpoint> end = to != nullptr ? endpoint_of(*to) : other_end(socket);
+  const std::optional<Endpoint> end = to != nullptr ? endpoint_of(*to) : end_of(socket, ::getpeername);
   if (!end) return {};  // not connected: the call fails, nothing is sent
   auto key = flow_to(socket, *end, static_cast<uint8_t>(protocol));
   if (!key) return std::unexpected(key.error());
