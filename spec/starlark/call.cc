@@ -196,6 +196,14 @@ Value Call::fail(Code code, std::string message, std::string hint) {
 
 Value Call::fail(Error error) {
   Fiber::Stack& s = *fiber_->stack_;
+  // In a heap that gave something smaller than was asked for, what looks like the program's mistake
+  // may be that: the budget is what ended the run.
+  if (heap_->exhausted() && error.code != Code::memory && error.code != Code::cancelled &&
+      error.code != Code::steps) {
+    error.code = Code::memory;
+    error.message = "out of memory: the memory budget is used up";
+    error.hint.clear();
+  }
   if (error.trace.empty()) {
     error.trace = fiber_->stack();
     bool native_on_top = !s.frames.empty() && s.frames.back().code == nullptr;
