@@ -3,105 +3,12 @@
 // The loop over instructions. Quick ways stand here; whatever is not small ints, lists and strings
 // is in ops. `pc` is saved to the frame before anything that can fail, call, or look.
 #include "spec/starlark/builtins.h"
-#include "spec/starlark/ints.h"
-#include "spec/starlark/machine.h"
+#include "spec/starlark/interpret_quick.h"
 #include "spec/starlark/ops.h"
-#include "spec/starlark/values.h"
 
 namespace starlark {
 
 using core::Op;
-
-namespace {
-
-inline bool both_small(Value a, Value b) { return (a.bits() & b.bits() & 1) != 0; }
-
-inline bool quick_truth(Value v) {
-  return v.is_bool() ? v.is_true() : truth(v);
-}
-
-// The sum of two strings; no value: the general way must do it.
-inline Value quick_concat(Heap& heap, Value x, Value y) {
-  if (!is_string(x) || !is_string(y)) return Value();
-  auto *a = as<StringObject>(x), *b = as<StringObject>(y);
-  if (a->size == 0 || b->size == 0 || std::size_t{a->size} + b->size > kMaxString) return Value();
-  return concat(heap, Kind::string, a, b);
-}
-
-// x = x + y where x is a local; false: the general way must do it.
-inline bool quick_grow(Heap& heap, Value& x, Value y) {
-  if (!is_string(x) || !is_string(y)) return false;
-  auto* a = as<StringObject>(x);
-  if ((a->flags & StringObject::kOwn) != 0 && grow(heap, a, as<StringObject>(y))) return true;
-  Value joined = quick_concat(heap, x, y);
-  if (!joined.valid()) return false;
-  if ((joined.object()->flags & StringObject::kInBuffer) != 0) {
-    joined.object()->flags |= StringObject::kOwn;
-  }
-  x = joined;
-  return true;
-}
-
-// x[i] of lists, tuples, and dicts with common keys; no value: the general way must do it.
-inline Value quick_index(Value x, Value i) {
-  if (!x.is_object()) return Value();
-  std::uint32_t h;
-  switch (x.object()->kind) {
-    case Kind::list: {
-      auto* l = as<ListObject>(x);
-      auto at = static_cast<std::uint64_t>(i.small());
-      return i.is_small_int() && at < l->size ? l->items[at] : Value();
-    }
-    case Kind::tuple: {
-      auto* t = as<TupleObject>(x);
-      auto at = static_cast<std::uint64_t>(i.small());
-      return i.is_small_int() && at < t->size ? t->items()[at] : Value();
-    }
-    case Kind::dict: {
-      TableEntry* e;
-      if (!quick_hash(i, h) || table_find(as<TableObject>(x), i, h, e) != Refused::no) return Value();
-      return e != nullptr ? e->value : Value();
-    }
-    default: return Value();
-  }
-}
-
-// x[i] = v likewise; false: the general way must do it.
-inline bool quick_set_index(Heap& heap, Value x, Value i, Value v) {
-  if (!x.is_object() || changeable(heap, x.object()) != Refused::no) return false;
-  std::uint32_t h;
-  if (x.object()->kind == Kind::list) {
-    auto* l = as<ListObject>(x);
-    auto at = static_cast<std::uint64_t>(i.small());
-    if (!i.is_small_int() || at >= l->size) return false;
-    l->items[at] = v;
-    return true;
-  }
-  return x.object()->kind == Kind::dict && quick_hash(i, h) &&
-         table_insert(heap, as<TableObject>(x), i, h, v) == Refused::no;
-}
-
-// The field of a struct or module. The instruction remembers where it was last: structs made at one
-// place of a program have it there again. A wrong hint costs time only, so threads may race for it.
-inline Value quick_field(Value x, Value name, const Ins* pc) {
-  if (!is_kind(x, Kind::structure) && !is_kind(x, Kind::module)) return Value();
-  const auto* o = as<StructObject>(x);
-  auto hint = static_cast<std::uint32_t>(__atomic_load_n(&pc->e, __ATOMIC_RELAXED));
-  if (hint < o->count && o->fields()[hint].name.same(name)) return o->fields()[hint].value;
-  const Keyword* f = find_field(o, as<StringObject>(name));
-  if (f == nullptr) return Value();
-  auto at = static_cast<std::uint32_t>(f - o->fields());
-  if (at != hint) {
-    __atomic_store_n(const_cast<std::int32_t*>(&pc->e), static_cast<std::int32_t>(at), __ATOMIC_RELAXED);
-  }
-  return f->value;
-}
-
-inline Value quick_integer(Heap& heap, std::int64_t i) {
-  return Value::fits_small(i) ? Value::small_int(i) : heap.integer(i);
-}
-
-}  // namespace
 
 // Computed goto: one indirect jump per kind of instruction.
 #define NEXT              \
@@ -116,6 +23,13 @@ inline Value quick_integer(Heap& heap, std::int64_t i) {
     if (!checked_.valid()) goto out; \
     base[pc->a] = checked_;        \
     NEXT;                          \
+  } while (0)
+#define QUICK(value)                          \
+  do {                                        \
+    if (Value quick_ = (value); quick_.valid()) { \
+      base[pc->a] = quick_;                   \
+      NEXT;                                   \
+    }                                         \
   } while (0)
 // Calls and back edges look at budgets and interruption.
 #define POLL_DUE ((--s.steps_left & 1023) == 0 || s.steps_left < 0 || heap.exhausted())
@@ -207,29 +121,14 @@ do_check_local:
 
 do_add: {
   Value x = base[pc->b], y = base[pc->c];
-  std::int64_t r;
-  if (both_small(x, y) &&
-      !__builtin_add_overflow(static_cast<std::int64_t>(x.bits()),
-                              static_cast<std::int64_t>(y.bits() - 1), &r)) {
-    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
-    NEXT;
-  }
-  if (Value joined = quick_concat(heap, x, y); joined.valid()) {
-    base[pc->a] = joined;
-    NEXT;
-  }
+  QUICK(quick_add(x, y));
+  QUICK(quick_concat(heap, x, y));
   SAVE;
   CHECKED(ops::binary(c, static_cast<Op>(pc->d), x, y));
 }
 do_add_own: {
   Value x = base[pc->b], y = base[pc->c];
-  std::int64_t r;
-  if (both_small(x, y) &&
-      !__builtin_add_overflow(static_cast<std::int64_t>(x.bits()),
-                              static_cast<std::int64_t>(y.bits() - 1), &r)) {
-    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
-    NEXT;
-  }
+  QUICK(quick_add(x, y));
   if (quick_grow(heap, base[pc->a], y)) NEXT;
   SAVE;
   CHECKED(ops::binary(c, static_cast<Op>(pc->d), x, y));
@@ -241,70 +140,25 @@ do_share: {
   }
   NEXT;
 }
-do_add_int: {
-  Value x = base[pc->b];
-  std::int64_t r;
-  if (x.is_small_int() && !__builtin_add_overflow(static_cast<std::int64_t>(x.bits()),
-                                                  static_cast<std::int64_t>(pc->d) * 2, &r)) {
-    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
-    NEXT;
-  }
+do_add_int:
+  QUICK(quick_add_int(base[pc->b], pc->d));
   SAVE;
-  CHECKED(ops::binary(c, static_cast<Op>(pc->e), x, Value::small_int(pc->d)));
-}
-do_sub: {
-  Value x = base[pc->b], y = base[pc->c];
-  std::int64_t r;
-  if (both_small(x, y) &&
-      !__builtin_sub_overflow(static_cast<std::int64_t>(x.bits()),
-                              static_cast<std::int64_t>(y.bits() - 1), &r)) {
-    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
-    NEXT;
-  }
+  CHECKED(ops::binary(c, static_cast<Op>(pc->e), base[pc->b], Value::small_int(pc->d)));
+do_sub_int:
+  QUICK(quick_add_int(base[pc->b], -std::int64_t{pc->d}));
   SAVE;
-  CHECKED(ops::binary(c, Op::sub, x, y));
-}
-do_sub_int: {
-  Value x = base[pc->b];
-  std::int64_t r;
-  if (x.is_small_int() && !__builtin_sub_overflow(static_cast<std::int64_t>(x.bits()),
-                                                  static_cast<std::int64_t>(pc->d) * 2, &r)) {
-    base[pc->a] = Value::from_bits(static_cast<std::uint64_t>(r));
-    NEXT;
+  CHECKED(ops::binary(c, Op::sub, base[pc->b], Value::small_int(pc->d)));
+#define ARITHMETIC(id)                                 \
+  do_##id: {                                           \
+    Value x = base[pc->b], y = base[pc->c];            \
+    QUICK(quick_##id(x, y));                           \
+    SAVE;                                              \
+    CHECKED(ops::binary(c, Op::id, x, y));             \
   }
-  SAVE;
-  CHECKED(ops::binary(c, Op::sub, x, Value::small_int(pc->d)));
-}
-do_mul: {
-  Value x = base[pc->b], y = base[pc->c];
-  std::int64_t r;
-  if (both_small(x, y) && !__builtin_mul_overflow(x.small(), y.small(), &r) && Value::fits_small(r)) {
-    base[pc->a] = Value::small_int(r);
-    NEXT;
-  }
-  SAVE;
-  CHECKED(ops::binary(c, Op::mul, x, y));
-}
-do_floordiv: {
-  Value x = base[pc->b], y = base[pc->c];
-  if (both_small(x, y) && y.small() > 0) {
-    std::int64_t m = x.small(), n = y.small(), q = m / n;
-    base[pc->a] = Value::small_int(m % n < 0 ? q - 1 : q);
-    NEXT;
-  }
-  SAVE;
-  CHECKED(ops::binary(c, Op::floordiv, x, y));
-}
-do_mod: {
-  Value x = base[pc->b], y = base[pc->c];
-  if (both_small(x, y) && y.small() > 0) {
-    std::int64_t r = x.small() % y.small();
-    base[pc->a] = Value::small_int(r < 0 ? r + y.small() : r);
-    NEXT;
-  }
-  SAVE;
-  CHECKED(ops::binary(c, Op::mod, x, y));
-}
+  ARITHMETIC(sub)
+  ARITHMETIC(mul)
+  ARITHMETIC(floordiv)
+  ARITHMETIC(mod)
 do_format: {
   SAVE;
   const std::int32_t* l = code->lists.data() + pc->d;
@@ -375,10 +229,7 @@ do_contains: {
 }
 do_attr: {
   Value x = base[pc->b], name = constants[pc->d];
-  if (Value v = quick_field(x, name, pc); v.valid()) {
-    base[pc->a] = v;
-    NEXT;
-  }
+  QUICK(quick_field(x, name, pc));
   SAVE;
   CHECKED(ops::attribute(c, x, name));
 }
@@ -395,10 +246,7 @@ do_set_attr:
   NEXT;
 do_index: {
   Value x = base[pc->b], i = base[pc->c];
-  if (Value v = quick_index(x, i); v.valid()) {
-    base[pc->a] = v;
-    NEXT;
-  }
+  QUICK(quick_index(x, i));
   SAVE;
   CHECKED(ops::index(c, x, i));
 }
@@ -644,5 +492,7 @@ out:
 #undef CHECKED
 #undef SAVE
 #undef COMPARE
+#undef QUICK
+#undef ARITHMETIC
 
 }  // namespace starlark
