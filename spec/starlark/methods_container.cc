@@ -162,13 +162,18 @@ Value table_clear_(Call& c) {
   return Value::none();
 }
 
-Value dict_get_(Call& c) {
+// The arguments (key, default=) and the key's entry, if it has one. `verb`: what will change; null
+// for nothing.
+bool key_and_default(Call& c, const char* verb, Value (&a)[2], TableEntry*& e) {
   static constexpr Param kParams[] = {required("key"), optional("default")};
-  Value a[2];
-  if (!c.unpack(kParams, a)) return c.failed();
   std::uint32_t h;
+  return c.unpack(kParams, a) && (verb == nullptr || changing(c, verb)) && lookup(c, a[0], h, e);
+}
+
+Value dict_get_(Call& c) {
+  Value a[2];
   TableEntry* e;
-  if (!lookup(c, a[0], h, e)) return c.failed();
+  if (!key_and_default(c, nullptr, a, e)) return c.failed();
   return e ? e->value : a[1].valid() ? a[1] : Value::none();
 }
 
@@ -188,12 +193,9 @@ Value dict_values(Call& c) { return dict_list(c, 1); }
 Value dict_items(Call& c) { return dict_list(c, 2); }
 
 Value dict_pop(Call& c) {
-  static constexpr Param kParams[] = {required("key"), optional("default")};
   Value a[2];
-  if (!c.unpack(kParams, a)) return c.failed();
-  std::uint32_t h;
   TableEntry* e;
-  if (!changing(c, "delete from") || !lookup(c, a[0], h, e)) return c.failed();
+  if (!key_and_default(c, "delete from", a, e)) return c.failed();
   if (e == nullptr) return a[1].valid() ? a[1] : c.fail(Code::key, "pop: missing key");
   Value v = e->value;
   table_erase(table(c), e);
@@ -216,12 +218,9 @@ Value dict_popitem(Call& c) {
 }
 
 Value dict_setdefault(Call& c) {
-  static constexpr Param kParams[] = {required("key"), optional("default")};
   Value a[2];
-  if (!c.unpack(kParams, a)) return c.failed();
-  std::uint32_t h;
   TableEntry* e;
-  if (!lookup(c, a[0], h, e)) return c.failed();
+  if (!key_and_default(c, nullptr, a, e)) return c.failed();
   if (e != nullptr) return e->value;
   Value v = a[1].valid() ? a[1] : Value::none();
   Refused r = c.heap().dict_set(c.self(), a[0], v);
