@@ -1,13 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/sabotage/injector_sabotage.h"
 
-#include <chrono>
-#include <thread>
+#include <functional>
 #include <utility>
 
 #include "base/clock.h"
+#include "runner/step/step_client.h"
 #include "tests/sabotage/under_the_seams.h"
 #include "tests/sabotage/wrappers.h"
+
+// StepClient::perform(const HttpStep&), whose name the linker knows mangled. What is late is so by
+// one request, however long that takes.
+using fbx::model::HttpStep;
+using fbx::step::StepClient;
+using fbx::step::StepOutcome;
+StepOutcome real_perform(StepClient* client, const HttpStep& step) __asm__(
+    "__real__ZN3fbx4step10StepClient7performERKNS_5model8HttpStepE");
+StepOutcome wrapped_perform(StepClient* client, const HttpStep& step) __asm__(
+    "__wrap__ZN3fbx4step10StepClient7performERKNS_5model8HttpStepE");
+StepOutcome wrapped_perform(StepClient* client, const HttpStep& step) {
+  StepOutcome outcome = real_perform(client, step);
+  fbx::sabotage::bind_what_is_late();
+  return outcome;
+}
 
 namespace fbx::sabotage {
 
@@ -59,7 +74,6 @@ class PartitionDoesNothing : public ForwardingInjector {
 class InstallIsLate : public ForwardingInjector {
  public:
   using ForwardingInjector::ForwardingInjector;
-  ~InstallIsLate() override { settle(); }
 
   Status install(const model::InstallFaults& faults) override { return later(faults); }
   Status install(const model::InstallPartition& cut) override { return later(cut); }
@@ -82,22 +96,17 @@ class InstallIsLate : public ForwardingInjector {
   }
 
  private:
-  // The real injector is only ever used by one thread: by this one while it runs, by the worker's
-  // after it was joined.
   template <typename What>
   Status later(const What& what) {
     settle();
-    helper_ = std::thread([this, what] {
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      static_cast<void>(real_->install(what));
-    });
+    owed_ = [this, what] { static_cast<void>(real_->install(what)); };
     return {};
   }
   void settle() {
-    if (helper_.joinable()) helper_.join();
+    if (owed_) std::exchange(owed_, nullptr)();
   }
 
-  std::thread helper_;
+  std::function<void()> owed_;
 };
 
 class LiftDoesNothing : public ForwardingInjector {

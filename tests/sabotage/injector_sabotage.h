@@ -15,7 +15,7 @@ using OwnedInjector = std::unique_ptr<inject::Injector>;
 
 // A partition stands in the log and cuts nothing.
 [[nodiscard]] OwnedInjector partition_does_nothing(OwnedInjector real);
-// Rules and cuts bind 5 ms after install() has returned.
+// install() returns at once; rules and cuts are installed when the injector is used next.
 [[nodiscard]] OwnedInjector install_is_late(OwnedInjector real);
 // lift() returns and everything stays as it was.
 [[nodiscard]] OwnedInjector lift_does_nothing(OwnedInjector real);

@@ -22,9 +22,9 @@ constexpr Sabotage kAll[] = {
        under_the_seams().resets_vanish = true;
        return run::real_machine();
      }},
-    {"install-is-late", "rules and cuts are installed 5 ms after install() returned",
+    {"install-is-late", "install() returns and installs at the next look at what it did",
      +[]() -> Machine { return wrapped_machine({}, install_is_late); }},
-    {"rules-bind-late", "rules and cuts are logged at once and reach the kernel 40 ms later",
+    {"rules-bind-late", "rules and cuts are logged at once and bind after the next request",
      +[]() -> Machine {
        under_the_seams().rules_bind_late = true;
        return run::real_machine();

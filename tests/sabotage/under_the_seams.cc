@@ -8,12 +8,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdarg>
 #include <cstdint>
 #include <cstring>
 #include <string_view>
-#include <thread>
+#include <utility>
 #include <vector>
 
 #include "bpf/abi/cut.h"
@@ -43,16 +42,23 @@ bool is_iterator(int fd) {
   return n > 0 && std::string_view(target, static_cast<size_t>(n)) == "anon_inode:bpf_iter";
 }
 
-// The value as it is now, given to the kernel 40 ms from now: later than an order under load.
+struct LateUpdate {
+  int fd;
+  std::vector<char> key, value;
+  uint64_t flags;
+};
+
+std::vector<LateUpdate>& late_updates() {
+  static std::vector<LateUpdate> all;
+  return all;
+}
+
+// The value as it is now.
 void update_later(int fd, const void* key, size_t key_size, const void* value, size_t value_size,
                   uint64_t flags) {
   const auto* k = static_cast<const char*>(key);
   const auto* v = static_cast<const char*>(value);
-  std::thread([fd, flags, kept_key = std::vector<char>(k, k + key_size),
-               kept_value = std::vector<char>(v, v + value_size)] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(40));
-    __real_bpf_map_update_elem(fd, kept_key.data(), kept_value.data(), flags);
-  }).detach();
+  late_updates().push_back({fd, {k, k + key_size}, {v, v + value_size}, flags});
 }
 
 }  // namespace
@@ -60,6 +66,11 @@ void update_later(int fd, const void* key, size_t key_size, const void* value, s
 UnderTheSeams& under_the_seams() {
   static UnderTheSeams all;
   return all;
+}
+
+void bind_what_is_late() {
+  for (const LateUpdate& late : std::exchange(late_updates(), {}))
+    __real_bpf_map_update_elem(late.fd, late.key.data(), late.value.data(), late.flags);
 }
 
 BlindIterators::BlindIterators() { ++blind_iterators; }

@@ -12,7 +12,7 @@ namespace fbx::sabotage {
 struct UnderTheSeams {
   bool seccomp_always_continues = false;  // whatever the supervisor answers, the call goes on
   bool resets_vanish = false;             // no TCP reset leaves
-  bool rules_bind_late = false;  // rule sets and cuts reach the kernel 40 ms after it said so
+  bool rules_bind_late = false;  // rule sets and cuts wait for bind_what_is_late()
   bool cuts_stay = false;        // a link that was healed stays cut
   bool cuts_vanish = false;      // no cut reaches the kernel
   bool gate_gone = false;        // the shim's filter catches none of the calls it is made for
@@ -20,6 +20,9 @@ struct UnderTheSeams {
 };
 
 [[nodiscard]] UnderTheSeams& under_the_seams();
+
+// Rule sets and cuts that the injector believes the kernel to have reach it now. Not from two threads.
+void bind_what_is_late();
 
 // While one lives, BPF iterators list nothing.
 class BlindIterators {
