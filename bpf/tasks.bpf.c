@@ -1,8 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// Lives of a service's threads: fork, exec, exit; and the iterator of the barrier, which says what
-// each thread is in the middle of.
+// Lives of a service's threads: fork, exec, exit, leaving the service's cgroup; and the iterator of
+// the barrier, which says what each thread is in the middle of.
 #include "bpf/observe.h"
+
+// The identity of the service whose thread this is, wherever it goes.
+struct {
+  __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __type(key, int);
+  __type(value, uint64_t);
+} fbx_homes SEC(".maps");
 
 // include/linux/pid.h: the last of its numbers is that of the innermost namespace.
 static __always_inline uint32_t task__inside(struct task_struct *task) {
@@ -17,20 +25,46 @@ static __always_inline uint32_t task__inside(struct task_struct *task) {
 
 static __always_inline void task__write(const struct fbx_service *service, uint32_t what,
                                         int32_t value, struct task_struct *about) {
-  if (!(service->flags & FBX_SERVICE_WATCHED)) return;
-  struct task_struct *task = bpf_get_current_task_btf();
+  if (what != FBX_TASK_LEFT && !(service->flags & FBX_SERVICE_WATCHED)) return;
   struct fbx_task record = {
       .what = what, .value = value, .pid = about->tgid, .inside = task__inside(about)};
   head__fill(&record.head, FBX_RECORD_TASK, sizeof(record), service, bpf_ktime_get_ns());
-  bpf_probe_read_kernel(record.comm, sizeof(record.comm), &task->group_leader->comm);
+  bpf_probe_read_kernel(record.comm, sizeof(record.comm), &about->group_leader->comm);
   service__emit(service, &record, sizeof(record));
+}
+
+// `task` has come to where it is now. Out of its home, it is neither seen nor broken any more: that
+// is said.
+static __always_inline void task__came(struct task_struct *task, uint64_t *home, uint32_t level) {
+  uint64_t now = cgroup__identity(BPF_CORE_READ(task, cgroups, dfl_cgrp), level);
+  if (home && *home == now) return;
+  struct fbx_service *left = home ? bpf_map_lookup_elem(&fbx_services, home) : 0;
+  if (left) task__write(left, FBX_TASK_LEFT, 0, task);
+  if (left || !bpf_map_lookup_elem(&fbx_services, &now)) return;
+  bpf_task_storage_get(&fbx_homes, task, &now, BPF_LOCAL_STORAGE_GET_F_CREATE);
 }
 
 // include/trace/events/sched.h: TP_PROTO(struct task_struct *parent, struct task_struct *child)
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(tasks__on_fork, struct task_struct *parent, struct task_struct *child) {
+  uint32_t level = config__leaf_level();
+  if (!level) return 0;
+  // clone3 may have put the child elsewhere.
+  uint64_t *home = bpf_task_storage_get(&fbx_homes, bpf_get_current_task_btf(), 0, 0);
+  task__came(child, home, level);
   struct fbx_service *service = task__service();
   if (service) task__write(service, FBX_TASK_FORK, child->pid, child);
+  return 0;
+}
+
+// include/trace/events/cgroup.h: TP_PROTO(struct cgroup *dst_cgrp, const char *path,
+// struct task_struct *task, bool threadgroup), after the move. Hierarchy 0 is that of cgroup v2.
+SEC("tp_btf/cgroup_attach_task")
+int BPF_PROG(tasks__on_attach, struct cgroup *to, const char *path, struct task_struct *task) {
+  uint32_t level = config__leaf_level();
+  if (!level || BPF_CORE_READ(to, root, hierarchy_id) != 0) return 0;
+  uint64_t *home = bpf_task_storage_get(&fbx_homes, task, 0, 0);
+  task__came(task, home, level);
   return 0;
 }
 

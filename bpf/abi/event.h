@@ -146,6 +146,7 @@ struct fbx_marker {
 #define FBX_TASK_FORK 1  // value: the child's tid
 #define FBX_TASK_EXEC 2
 #define FBX_TASK_EXIT 3  // value: as wait4 gives the status
+#define FBX_TASK_LEFT 4  // moved, or was born, outside the service's cgroup: head.service is where from
 
 struct fbx_task {
   struct fbx_head head;

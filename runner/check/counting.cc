@@ -95,15 +95,27 @@ Counted count_all(const CompiledFilter& filter, model::LookBack::Kind kind,
   return out;
 }
 
+std::optional<Doubtful> doubt_about_loss(const plan::Plan& plan, const observe::Loss& loss) {
+  if (!loss.all_came()) {
+    return Doubtful{"events-lost",
+                    "of " + std::to_string(loss.written) + " records " + std::to_string(loss.kept) +
+                        " were kept, " + std::to_string(loss.filtered) + " filtered and " +
+                        std::to_string(loss.lost) + " lost",
+                    "run fewer tests at once (-j), or watch fewer calls"};
+  }
+  if (!loss.left) return std::nullopt;
+  return Doubtful{"left-cgroup",
+                  "process " + std::to_string(loss.left->pid) + " (" + loss.left->exe + ") of " +
+                      plan.services[static_cast<size_t>(loss.left->service)].name +
+                      " left its cgroup: from then on its calls are neither seen nor broken",
+                  "a service that moves its processes to other cgroups can't be tested"};
+}
+
 std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter, const Seen& seen,
                                             const std::vector<uint64_t>& unsure) {
   if (const auto missing = unwatched(filter, seen))
     return Doubtful{"not-watched", *missing + " was not recorded", ""};
-  if (!seen.loss.exact())
-    return Doubtful{"events-lost",
-                    std::to_string(std::max<uint64_t>(seen.loss.lost, 1)) + " of " +
-                        std::to_string(seen.loss.written) + " records were lost",
-                    "run fewer tests at once (-j), or watch fewer calls"};
+  if (auto doubt = doubt_about_loss(*seen.plan, seen.loss)) return doubt;
   if (!seen.barrier.exact)
     return Doubtful{"inexact-barrier",
                     "what has just happened is not all known: " + seen.barrier.why, "run it again"};

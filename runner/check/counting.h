@@ -28,6 +28,9 @@ struct Counted {
 struct Doubtful {
   std::string code, text, remedy;
 };
+// Set when `loss` is not exact.
+[[nodiscard]] std::optional<Doubtful> doubt_about_loss(const plan::Plan& plan,
+                                                       const observe::Loss& loss);
 // Why nothing may be concluded from what is not there; unset = it may.
 [[nodiscard]] std::optional<Doubtful> doubt_about_absence(const CompiledFilter& filter,
                                                           const Seen& seen,

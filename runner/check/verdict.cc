@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstring>
 
+#include "runner/check/counting.h"
 #include "runner/check/facts.h"
 #include "runner/check/fires.h"
 
@@ -163,14 +164,10 @@ void add_refusals(const Facts& facts, Reasons& reasons) {
 }
 
 void add_loss(const Facts& facts, Reasons& reasons) {
-  if (facts.loss.exact()) return;
-  const observe::Loss& loss = facts.loss;
-  Reason reason = make_reason(
-      Verdict::kInconclusive, "events-lost",
-      "of " + std::to_string(loss.written) + " records " + std::to_string(loss.kept) +
-          " were kept, " + std::to_string(loss.filtered) + " filtered and " +
-          std::to_string(loss.lost) + " lost");
-  reason.remedy = "run fewer tests at once (-j), or watch fewer calls";
+  const auto doubt = doubt_about_loss(*facts.plan, facts.loss);
+  if (!doubt) return;
+  Reason reason = make_reason(Verdict::kInconclusive, doubt->code, doubt->text);
+  reason.remedy = doubt->remedy;
   reasons.add(std::move(reason));
 }
 

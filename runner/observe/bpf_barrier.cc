@@ -164,6 +164,7 @@ Status BpfObserver::reconcile(uint64_t written, bool final) {
   loss_.filtered = decoder_->filtered();
   loss_.lost = counted->lost - before_.lost + (*misses - misses_before_) + missing_ +
                decoder_->broken();
+  loss_.left = decoder_->left();
   const uint64_t came = loss_.kept + loss_.filtered;
   loss_.written = final ? written : std::max(written, came);
   return {};

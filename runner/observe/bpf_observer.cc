@@ -48,8 +48,9 @@ void keep_from_children(uint64_t ring_bytes) {
 }  // namespace
 
 void BpfObserver::enable(BpfObject& object) {
-  for (const char* name : {"calls__on_enter", "calls__on_exit", "tasks__on_fork", "tasks__on_exec",
-                           "tasks__on_exit", "tasks__running", "tuples__on_established"})
+  for (const char* name : {"calls__on_enter", "calls__on_exit", "tasks__on_fork", "tasks__on_attach",
+                           "tasks__on_exec", "tasks__on_exit", "tasks__running",
+                           "tuples__on_established"})
     object.enable(name);
 }
 

@@ -193,6 +193,12 @@ void Decoder::take_task(const fbx_task& task) {
     store_.drop_call(task.head.tid, task.head.time_ns);
     return;
   }
+  if (task.what == FBX_TASK_LEFT) {
+    if (!left_)
+      left_ = Left{task.head.service, task.pid,
+                   std::string(task.comm, strnlen(task.comm, sizeof task.comm))};
+    return;
+  }
   const bool fork = task.what == FBX_TASK_FORK;
   Thread thread{.tid = fork ? static_cast<uint32_t>(task.value) : task.head.tid,
                 .pid = task.pid,

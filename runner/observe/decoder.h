@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -15,6 +16,7 @@
 #include "bpf/abi/maps.h"
 #include "bpf/abi/tables.h"
 #include "runner/observe/event.h"
+#include "runner/observe/observer.h"
 
 namespace fbx::observe {
 
@@ -45,6 +47,7 @@ class Decoder {
   // As Observer::thread().
   [[nodiscard]] Thread thread(uint32_t inside, uint64_t at_ns) const;
   [[nodiscard]] const std::vector<uint64_t>& escapes() const { return escapes_; }
+  [[nodiscard]] const std::optional<Left>& left() const { return left_; }
 
  private:
   void take_call(const fbx_call& call, const fbx_sock* sock);
@@ -64,6 +67,7 @@ class Decoder {
   std::vector<fbx_decided> decisions_;
   std::unordered_map<int16_t, std::vector<bool>> asked_;  // service → by number
   std::vector<uint64_t> escapes_;
+  std::optional<Left> left_;
   struct Numbered {
     uint64_t since_ns = 0;
     Thread thread;

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,13 +38,22 @@ struct TestWatch {
   uint64_t client_leaf_id = 0;    // of the programs that steps execute: the client, too; 0 = none
 };
 
+// A process that left its service's cgroup: from then on it is neither seen nor broken.
+struct Left {
+  int16_t service = -1;
+  uint32_t pid = 0;
+  std::string exe;
+};
+
 struct Loss {
   uint64_t written = 0;  // records that the kernel side says it handed over
   uint64_t kept = 0;     // in the store
   uint64_t filtered = 0; // joined into others, or of no interest after all
   uint64_t lost = 0;     // ring full, or a record that could not be built
+  std::optional<Left> left = std::nullopt;  // the first of them
+  [[nodiscard]] bool all_came() const { return lost == 0 && written == kept + filtered; }
   // Nothing may be concluded from absence when this is false.
-  [[nodiscard]] bool exact() const { return lost == 0 && written == kept + filtered; }
+  [[nodiscard]] bool exact() const { return all_came() && !left; }
 };
 
 struct BarrierResult {

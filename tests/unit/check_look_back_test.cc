@@ -195,6 +195,7 @@ TEST_CASE("absence is not believed when something may be missing") {
   const Row rows[] = {
       {"events-lost", [](World& w) { w.loss.lost = 1; }},
       {"events-lost", [](World& w) { w.loss.written = 11; }},
+      {"left-cgroup", [](World& w) { w.loss.left = {kInventory, 7, "cron"}; }},
       {"inexact-barrier", [](World& w) { w.barrier = {false, "the marker did not come", 0, {}}; }},
       {"not-watched", [](World& w) { w.watch.services[kInventory].syscalls = {nr_of("write")}; }},
       {"not-watched", [](World& w) { w.watch.services.clear(); }},

@@ -145,6 +145,8 @@ TEST_CASE("look-backs and doubts") {
        "events-lost"},
       {"books do not balance", [](Case& c) { c.facts.loss.kept = 9; }, Verdict::kInconclusive,
        "events-lost"},
+      {"left its cgroup", [](Case& c) { c.facts.loss.left = {0, 7, "cron"}; },
+       Verdict::kInconclusive, "left-cgroup"},
       {"residue", [](Case& c) { c.facts.residue = {"pid 7"}; }, Verdict::kInconclusive, "residue"},
       {"escape", [](Case& c) { c.rule(3, 2).escapes = {"write(7)"}; }, Verdict::kInconclusive,
        "escape"},
