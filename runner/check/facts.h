@@ -28,6 +28,7 @@ struct ServiceExit {
   bool asked = false;     // kill, stop, or an expect_exit somewhere in the body
   bool stopping = false;  // after fbx began to stop it
   bool killed_by_fbx = false;  // SIGKILL after stop_timeout
+  bool nanny_killed = false;   // with fbx's process that looked after it, by somebody else
   uint64_t at_ns = 0;
 };
 

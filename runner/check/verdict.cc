@@ -115,6 +115,12 @@ bool is_signal(int signal, const std::string& name) {
 
 void add_exit(const Facts& facts, const ServiceExit& exit, Reasons& reasons, TestOutcome& outcome) {
   const plan::Service& service = facts.plan->services[static_cast<size_t>(exit.service)];
+  if (exit.nanny_killed) {
+    reasons.add(make_reason(Verdict::kInconclusive, "nanny-killed",
+                            service.name + " was killed with the process of fbx's that looked "
+                                           "after it, which somebody else killed"));
+    return;
+  }
   if (!exit.stopping) {
     if (exit.asked || service.may_exit) return;
     Reason reason = make_reason(Verdict::kFail, "service-exited",

@@ -25,6 +25,7 @@ check::ServiceExit fact_of(const service::Exit& exit) {
           .asked = exit.asked,
           .stopping = exit.stopping,
           .killed_by_fbx = exit.killed_by_fbx,
+          .nanny_killed = exit.nanny_killed,
           .at_ns = exit.at_ns};
 }
 

@@ -156,7 +156,7 @@ Status Cgroup::kill() const {
 }
 
 Result<bool> Cgroup::freeze(bool frozen, int64_t bound_ns) const {
-  if (descent_) return fail("without a cgroup its processes can't be stopped together");
+  if (descent_) return descent_->freeze(frozen, bound_ns);
   const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
   const Fd fd(::openat(fd_.get(), "cgroup.freeze", O_WRONLY | O_CLOEXEC));
   if (!fd) return fail_errno("opening cgroup.freeze of " + name_);

@@ -42,7 +42,8 @@ class Cgroup {
   // cgroup into which processes can be born again. After cgroup.kill some kernels kill at birth
   // whatever CLONE_INTO_CGROUP puts there (seen on 6.x with kill_seq: kernel/cgroup/cgroup.c).
   [[nodiscard]] Result<bool> empty(int64_t bound_ns) const;
-  // Stops every process in it and below where it stands (cgroup.freeze), or lets them go on. Waits
+  // Stops every process in it and below where it stands (cgroup.freeze; without a cgroup, SIGSTOP:
+  // descent.h), or lets them go on. Waits
   // for it, up to `bound_ns`; false when not all had stopped by then.
   [[nodiscard]] Result<bool> freeze(bool frozen, int64_t bound_ns) const;
   // Waits until no process is in it or below. False when `bound_ns` (from now) ran out.

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <signal.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 
 #include "base/clock.h"
 #include "runner/sandbox/process.h"
@@ -66,17 +68,35 @@ std::optional<pid_t> number(const char* text) {
 struct Stat {
   pid_t parent = 0;
   bool dead = false;  // a zombie: its files are closed, its parent has not noticed yet
+  bool stopped = false;
 };
 
-std::optional<Stat> read_stat(pid_t pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+std::optional<Stat> read_stat(const std::string& task) {
+  std::ifstream file(task + "/stat");
   std::string text;
   if (!std::getline(file, text)) return std::nullopt;
   // "pid (comm) state ppid …"; the name may hold anything.
   const size_t name_end = text.rfind(')');
   if (name_end == std::string::npos || name_end + 4 >= text.size()) return std::nullopt;
   const char state = text[name_end + 2];
-  return Stat{std::atoi(text.c_str() + name_end + 4), state == 'Z' || state == 'X'};
+  return Stat{std::atoi(text.c_str() + name_end + 4), state == 'Z' || state == 'X', state == 'T'};
+}
+
+std::string folder_of(pid_t pid) { return "/proc/" + std::to_string(pid); }
+
+// Whether none of its threads runs any more.
+bool is_stopped(pid_t pid) {
+  const std::string tasks = folder_of(pid) + "/task";
+  DIR* dir = ::opendir(tasks.c_str());
+  if (dir == nullptr) return errno == ENOENT;
+  bool all = true;
+  while (const dirent* entry = ::readdir(dir)) {
+    if (!number(entry->d_name)) continue;
+    const auto stat = read_stat(tasks + "/" + entry->d_name);
+    all &= !stat || stat->dead || stat->stopped;
+  }
+  ::closedir(dir);
+  return all;
 }
 
 using Tree = std::map<pid_t, Stat>;
@@ -89,7 +109,7 @@ bool look(Tree& tree) {
   while (const dirent* entry = ::readdir(dir)) {
     const auto pid = number(entry->d_name);
     if (!pid) continue;
-    if (const auto stat = read_stat(*pid)) tree[*pid] = *stat;
+    if (const auto stat = read_stat(folder_of(*pid))) tree[*pid] = *stat;
   }
   ::closedir(dir);
   return std::ranges::all_of(tree, [&](const auto& one) {
@@ -187,6 +207,26 @@ std::vector<int> Descent::processes() const {
   for (const auto& [pid, descent] : everybody())
     if (descent == id_) out.push_back(pid);
   return out;
+}
+
+bool Descent::all_stopped() const { return std::ranges::all_of(processes(), is_stopped); }
+
+bool Descent::freeze(bool frozen, int64_t bound_ns) {
+  constexpr timespec kPause{0, 200'000};
+  const uint64_t deadline = now_ns() + static_cast<uint64_t>(bound_ns);
+  // A child that was born while its parent was being stopped is found by a look that begins when
+  // all that were known stand.
+  for (int stand = 0; frozen; ::nanosleep(&kPause, nullptr)) {
+    stand = all_stopped() ? stand + 1 : 0;
+    if (stand == 2) return true;
+    for (const int pid : processes())
+      if (!is_stopped(pid) && ::kill(pid, SIGSTOP) == 0) stopped_.insert(pid);
+    if (now_ns() >= deadline) return false;
+  }
+  const std::vector<int> now = processes();
+  for (const int pid : std::exchange(stopped_, {}))
+    if (std::ranges::find(now, pid) != now.end()) ::kill(pid, SIGCONT);
+  return true;
 }
 
 void Descent::kill() {

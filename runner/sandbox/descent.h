@@ -15,6 +15,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "base/result.h"
@@ -37,6 +38,10 @@ class Descent {
 
   // Host pids of the processes, without the nannies.
   [[nodiscard]] std::vector<int> processes() const;
+  // Stops all processes where they stand (SIGSTOP), and waits for it, up to `bound_ns`; false when
+  // not all had stopped by then. Or lets those go on that it has stopped, and returns at once. A
+  // parent among them that waits for stopped children (WUNTRACED) can tell.
+  bool freeze(bool frozen, int64_t bound_ns);
   // Has the nannies kill them all. Returns at once.
   void kill();
   // Waits until none is left and the nannies are reaped. False when `bound_ns` ran out.
@@ -44,7 +49,10 @@ class Descent {
 
  private:
   Descent() = default;
+  bool all_stopped() const;
+
   uint64_t id_ = 0;
+  std::set<int> stopped_;  // pids that freeze() has stopped
 };
 
 // Whether services are told apart by descent in this process. False: by cgroup.

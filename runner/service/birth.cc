@@ -390,6 +390,10 @@ Result<int> collect(const Born& born) {
   return nursed.wait_status;
 }
 
+bool died_with_nanny(const Born& born) {
+  return born.nanny >= 0 && born.shared->nursed.ended.load(std::memory_order_acquire) == 0;
+}
+
 Status birth_outcome(const Born& born) {
   if (born.shared->errnum == 0) return {};
   return fail_errno(stage_text(born), born.shared->errnum);

@@ -87,6 +87,8 @@ Result<Born> give_birth(const BirthRequest& request);
 Result<std::optional<int>> try_collect(const Born& born);
 // Waits for it.
 Result<int> collect(const Born& born);
+// Of one that was collected: it was killed because its nanny was, by somebody else than fbx.
+[[nodiscard]] bool died_with_nanny(const Born& born);
 
 // give_birth, wait for exec, and the outcome. On an error the child is reaped.
 Result<Born> give_birth_and_wait(const BirthRequest& request);

@@ -101,7 +101,8 @@ bool ServiceSet::State::collect_exit(size_t i) {
   member.born.exec_pipe.reset();
   const bool asked = was_asked(member.asked_signal, service(i), member.wait_status);
   exits.push_back({static_cast<int16_t>(i), member.born.pid, member.wait_status, now,
-                   member.stopping, asked, member.killed});
+                   member.stopping, asked, member.killed,
+                   status && died_with_nanny(member.born)});
   const bool killed = member.killed || member.asked_signal == SIGKILL;
   note_fact(killed ? observe::Lifecycle::kKilled : observe::Lifecycle::kExited, i, now,
             member.wait_status);

@@ -47,6 +47,7 @@ struct Exit {
   bool stopping = false;       // after the set began to stop it
   bool asked = false;          // by a signal of send_signal() that is meant to end it
   bool killed_by_fbx = false;  // SIGKILL after stop_timeout
+  bool nanny_killed = false;   // it died because fbx's process that looks after it was killed
 };
 
 struct StartFailure {
