@@ -21,7 +21,9 @@ struct fbx_asked {
   struct fbx_key key;
   uint32_t hits;  // positions whose call, kind and flags fit
   uint32_t name;  // of the file, interned
+  uint32_t given;  // its path argument, where that differs
   uint64_t begin;
+  uint64_t begun;  // the entry that says so, under FBX_SHIM_RECORDS
 };
 
 int *__errno_location(void);
@@ -35,6 +37,8 @@ long fbx_result(long raw) {
 static int fd_of(const struct fbx_asked *q) {
   return q->roles->fd ? (int)q->args[q->roles->fd - 1] : -1;
 }
+
+static int records(void) { return (fbx_here->head.flags & FBX_SHIM_RECORDS) != 0; }
 
 static uint64_t has_call(const uint64_t *calls, long nr) { return calls[nr >> 6] >> (nr & 63) & 1; }
 
@@ -87,10 +91,15 @@ static int see_names(struct fbx_asked *q, int path, int dirfd, uint32_t flags) {
     if ((named.real_len && fbx_globs_match(set, i, named.real, named.real_len)) ||
         (named.given_len && fbx_globs_match(set, i, named.given, named.given_len)))
       q->key.path_mask |= 1u << i;
-  if (!q->name)
-    q->name = named.real_len ? fbx_intern(named.real, named.real_len)
-                             : fbx_intern(named.given, named.given_len);
-  return 0;
+  if (q->name) return 0;
+  const int same = named.real_len == named.given_len &&
+                   !memcmp(named.real, named.given, (size_t)named.real_len);
+  q->name = named.real_len ? fbx_intern(named.real, named.real_len)
+                           : fbx_intern(named.given, named.given_len);
+  if (records() && named.real_len && !same &&
+      !(q->given = fbx_intern(named.given, named.given_len)))
+    return -1;
+  return records() && !q->name ? -1 : 0;
 }
 
 static int see_file_name(struct fbx_asked *q) {
@@ -101,7 +110,7 @@ static int see_file_name(struct fbx_asked *q) {
   for (uint32_t i = 0; i < FBX_SET_RULES && i < set->rules.count; i++)
     if (fbx_globs_match(set, i, path, len)) q->key.path_mask |= 1u << i;
   q->name = fbx_intern(path, len);
-  return 0;
+  return records() && !q->name ? -1 : 0;
 }
 
 // Rules that this call hits, paths and peers aside. Sets what else they ask for.
@@ -122,12 +131,25 @@ static void find_hits(struct fbx_asked *q, int *path, int *others) {
   }
 }
 
+// What a record says of every call. Peers are the supervisor's knowledge, and a second name is more
+// than an entry holds.
+static int describable(struct fbx_asked *q, uint32_t *flags) {
+  const struct fbx_roles *r = q->roles;
+  *flags |= FBX_KEY_SYNC | FBX_KEY_NONBLOCK | FBX_KEY_CREATES;
+  if (r->fd) q->key.kind = fbx_kind_of(fd_of(q), FBX_KINDS_ANY);
+  return !r->path2 && !(FBX_KINDS_SOCKETS >> q->key.kind & 1);
+}
+
 // 0: key is complete. −1: the supervisor's.
 static int see_call(struct fbx_asked *q) {
   uint32_t flags, kinds;
   int kind, path, others;
   const struct fbx_roles *r = q->roles;
   demands(q, &flags, &kinds, &kind);
+  if (records()) {
+    if (!describable(q, &flags)) return -1;
+    kind = 0;
+  }
   if (q->nr == __NR_sync) q->key.kind = FBX_KIND_FILE;
   else if (kind && r->fd) q->key.kind = fbx_kind_of(fd_of(q), kinds);
   if (r->fd) descriptor_flags(q, flags);
@@ -139,7 +161,7 @@ static int see_call(struct fbx_asked *q) {
   if (opens && see_names(q, r->path, r->dirfd, flags) < 0) return -1;
   find_hits(q, &path, &others);
   if (others) return -1;
-  if (!path || !q->hits) return 0;
+  if (records() ? !r->fd && !r->path : !path || !q->hits) return 0;
   if (!r->path) return see_file_name(q);
   if (!opens && see_names(q, r->path, r->dirfd, 0) < 0) return -1;
   return r->path2 ? see_names(q, r->path2, r->dirfd2, 0) : 0;
@@ -163,20 +185,49 @@ static int decide(struct fbx_asked *q, struct fbx_decision *out) {
   return 0;
 }
 
+static struct fbx_shim_entry entry_about(const struct fbx_asked *q, uint16_t what) {
+  struct fbx_shim_entry e = {.what = what, .begin_ns = q->begin, .fd = fd_of(q)};
+  e.tid = fbx_tid();
+  e.begun = q->begun;
+  e.nr = (uint16_t)q->nr;
+  e.kind = (uint16_t)q->key.kind;
+  memcpy(e.args, q->args, sizeof e.args);
+  e.name = q->name;
+  e.given = q->given;
+  return e;
+}
+
+// −1: nobody would know whose call it is.
+static int enter_begin(struct fbx_asked *q) {
+  struct fbx_shim_entry e = entry_about(q, FBX_SHIM_BEGUN);
+  if (!e.tid) return -1;
+  e.flags = (uint16_t)((q->key.flags & FBX_KEY_SYNC ? FBX_SHIM_SYNC : 0) |
+                       (q->key.flags & FBX_KEY_NONBLOCK ? FBX_SHIM_NONBLOCK : 0) |
+                       (q->key.flags & FBX_KEY_CREATES ? FBX_SHIM_CREATES : 0));
+  q->begun = fbx_write_entry(&e);
+  return 0;
+}
+
+static long enter_end(const struct fbx_asked *q, long ret) {
+  if (!q->begun) return ret;
+  struct fbx_shim_entry e = entry_about(q, FBX_SHIM_ENDED);
+  e.end_ns = fbx_now();
+  e.ret = ret;
+  fbx_write_entry(&e);
+  return ret;
+}
+
 static struct fbx_shim_entry entry_of(struct fbx_asked *q, const struct fbx_decision *d) {
-  struct fbx_shim_entry e = {.what = FBX_SHIM_DECISION, .begin_ns = q->begin, .fd = fd_of(q)};
   if (!q->name && q->roles->fd && !(FBX_KINDS_SOCKETS >> q->key.kind & 1)) {
     char path[FBX_TEXT];
     const int len = fbx_fd_path(fd_of(q), path);
     if (len > 0) q->name = fbx_intern(path, len);
   }
+  struct fbx_shim_entry e = entry_about(q, FBX_SHIM_DECISION);
   e.end_ns = fbx_now();
   e.generation = q->view.generation;
-  memcpy(e.args, q->args, sizeof e.args);
   e.n = d->n;
   e.delay_ns = d->delay_ns;
-  e.nr = (uint16_t)q->nr;
-  e.kind = (uint16_t)q->key.kind;
   e.flags = (uint16_t)((d->lost ? FBX_SHIM_LOST : 0) |
                        (q->key.flags & FBX_KEY_SYNC ? FBX_SHIM_SYNC : 0));
   e.action = d->action;
@@ -185,7 +236,6 @@ static struct fbx_shim_entry entry_of(struct fbx_asked *q, const struct fbx_deci
   e.position = d->position;
   e.matched = d->matched;
   e.near = d->near;
-  e.name = q->name;
   return e;
 }
 
@@ -214,8 +264,8 @@ static long carry_out(struct fbx_asked *q, const struct fbx_decision *d) {
       fbx_write_entry(&e);
     }
   }
-  if (d->action == FBX_ACT_DENY) return -(long)d->errnum;
-  return fbx_gate(a[0], a[1], a[2], a[3], a[4], a[5], q->nr);
+  if (d->action == FBX_ACT_DENY) return enter_end(q, -(long)d->errnum);
+  return enter_end(q, fbx_gate(a[0], a[1], a[2], a[3], a[4], a[5], q->nr));
 }
 
 static long hand_on(const struct fbx_asked *q) {
@@ -236,8 +286,13 @@ static __attribute__((noinline)) long ruled(long nr, const long *args) {
     q.key.peer_service = FBX_PEER_UNKNOWN;
     const int seen = see_call(&q);
     if (!fbx_still(&q.view)) continue;
-    if (seen < 0) return hand_on(&q);
+    if (seen < 0 || (records() && enter_begin(&q) < 0)) return hand_on(&q);
     if (decide(&q, &d) == 0) return carry_out(&q, &d);
+    // What has been told to begin is not begun again.
+    if (q.begun) {
+      __atomic_fetch_add(&fbx_here->head.torn, 1, __ATOMIC_RELAXED);
+      return carry_out(&q, &d);
+    }
   }
   struct fbx_asked q = {.nr = nr, .args = args};
   return hand_on(&q);
@@ -248,9 +303,11 @@ long fbx_call(long nr, long a, long b, long c, long d, long e, long f) {
   if (!here || !has_call(here->head.calls, nr)) return fbx_side_door(a, b, c, d, e, f, nr);
   struct fbx_view view;
   fbx_see_set(&view);
-  const uint64_t hit = view.generation && has_call(view.set->calls, nr);
+  const uint64_t hit =
+      (view.generation && has_call(view.set->calls, nr)) || here->head.flags & FBX_SHIM_RECORDS;
   if (__builtin_expect(!hit && fbx_still(&view), 1)) return fbx_gate(a, b, c, d, e, f, nr);
-  if (!view.generation || !fbx_owner_lives()) return fbx_gate(a, b, c, d, e, f, nr);
+  if (!(view.generation || here->head.flags & FBX_SHIM_RECORDS) || !fbx_owner_lives())
+    return fbx_gate(a, b, c, d, e, f, nr);
   const long args[6] = {a, b, c, d, e, f};
   return ruled(nr, args);
 }

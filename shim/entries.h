@@ -35,6 +35,10 @@
   X(rmdir, rmdir) X(truncate, truncate) A(truncate64, truncate) X(ftruncate, ftruncate) \
   A(ftruncate64, ftruncate) X(fallocate, fallocate) A(fallocate64, fallocate)
 
+// vfork.S: no call to be decided, but one that the shim must know of.
+#define FBX_PROCESS_ENTRIES(X, A, O) O(vfork) A(__vfork, vfork)
+
 #define FBX_SHIM_ENTRY_POINTS(X, A, O) \
   FBX_WRITE_ENTRIES(X, A, O) FBX_READ_ENTRIES(X, A, O) FBX_SYNC_ENTRIES(X, A, O) \
-  FBX_OPEN_ENTRIES(X, A, O) FBX_SOCKET_ENTRIES(X, A, O) FBX_NAME_ENTRIES(X, A, O)
+  FBX_OPEN_ENTRIES(X, A, O) FBX_SOCKET_ENTRIES(X, A, O) FBX_NAME_ENTRIES(X, A, O) \
+  FBX_PROCESS_ENTRIES(X, A, O)

@@ -219,5 +219,6 @@ static __attribute__((constructor)) void start(void) {
   }
   __atomic_fetch_add(&fbx_here->head.attached, 1, __ATOMIC_RELAXED);
   fbx_find_clock();
+  fbx_watch_forks();
   fbx_enter_gate();
 }

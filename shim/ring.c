@@ -15,7 +15,9 @@ static int await_room(int *tries) {
   return 1;
 }
 
-void fbx_write_entry(const struct fbx_shim_entry *entry) {
+// Between the two stores to the head and to seq a killed writer leaves a gap that the runner waits
+// for, so everything is known before the first.
+uint64_t fbx_write_entry(const struct fbx_shim_entry *entry) {
   struct fbx_shim_head *head = &fbx_here->head;
   uint64_t at = __atomic_load_n(&head->head, __ATOMIC_RELAXED);
   int tries = 0;
@@ -23,7 +25,7 @@ void fbx_write_entry(const struct fbx_shim_entry *entry) {
     while (at - __atomic_load_n(&head->tail, __ATOMIC_ACQUIRE) >= FBX_SHIM_ENTRIES) {
       if (!await_room(&tries)) {
         __atomic_fetch_add(&head->lost, 1, __ATOMIC_RELAXED);
-        return;
+        return 0;
       }
       at = __atomic_load_n(&head->head, __ATOMIC_RELAXED);
     }
@@ -31,8 +33,8 @@ void fbx_write_entry(const struct fbx_shim_entry *entry) {
                                         __ATOMIC_RELAXED));
   struct fbx_shim_entry *to = &fbx_here->entries[at % FBX_SHIM_ENTRIES];
   memcpy((char *)to + 8, (const char *)entry + 8, sizeof *entry - 8);
-  to->tid = (uint32_t)fbx_sys(__NR_gettid, 0, 0, 0, 0, 0, 0);
   __atomic_store_n(&to->seq, at + 1, __ATOMIC_RELEASE);
+  return at + 1;
 }
 
 uint32_t fbx_intern(const char *text, int len) {
@@ -51,7 +53,9 @@ uint32_t fbx_intern(const char *text, int len) {
       __atomic_store_n(&name->ready, 1, __ATOMIC_RELEASE);
       return at + 1;
     }
-    if (seen == hash && name->len == (uint32_t)len && !memcmp(name->text, text, (size_t)len))
+    // One that is not ready may never be: its writer was killed.
+    if (seen == hash && __atomic_load_n(&name->ready, __ATOMIC_ACQUIRE) &&
+        name->len == (uint32_t)len && !memcmp(name->text, text, (size_t)len))
       return at + 1;
   }
   return 0;

@@ -77,7 +77,12 @@ FBX_HIDDEN int fbx_globs_match(const struct fbx_shim_set *set, uint32_t position
 
 // ring.c
 FBX_HIDDEN uint32_t fbx_intern(const char *text, int len);
-FBX_HIDDEN void fbx_write_entry(const struct fbx_shim_entry *entry);
+// Returns its position + 1; 0 = the ring was full, and it is lost.
+FBX_HIDDEN uint64_t fbx_write_entry(const struct fbx_shim_entry *entry);
+
+// thread.c: what the calling thread's entries name it by; 0 = nobody could say.
+FBX_HIDDEN uint32_t fbx_tid(void);
+FBX_HIDDEN void fbx_watch_forks(void);
 
 // hold.c: waits `ns`, or until the rule is lifted or the owner is gone. Returns 1 when cut.
 FBX_HIDDEN int fbx_hold(uint32_t rule, uint64_t ns);

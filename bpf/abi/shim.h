@@ -23,7 +23,8 @@
 #include "bpf/abi/stats.h"
 
 #define FBX_SHIM_MAGIC 0x31306d6968736266ull  // "fbshim01"
-#define FBX_SHIM_VERSION 2  // log: 1 first form; 2 arguments in entries, own calls
+// log: 1 first form; 2 arguments in entries, own calls; 3 begins and ends of calls, hello
+#define FBX_SHIM_VERSION 3
 
 #define FBX_SHIM_ENV "FBX_SHIM"  // path of the segment
 
@@ -36,6 +37,9 @@
 
 // head.flags
 #define FBX_SHIM_NO_IO_URING (1u << 0)  // the filter answers io_uring_setup with ENOSYS
+// Nobody else sees what the shim lets pass: it enters the begin and the end of every call of
+// `calls` that it makes itself, and leaves to the supervisor what it can't describe whole.
+#define FBX_SHIM_RECORDS (1u << 1)
 
 // head.owner is a robust futex that a thread of the runner holds: the kernel sets
 // FBX_SHIM_OWNER_DIED when that thread ends, however it ends. No syscall is needed to see it.
@@ -55,6 +59,9 @@
 #define FBX_SHIM_PROBE 0x66627801u
 #define FBX_SHIM_PROBE_FIXED 3000u  // + nonce % 500: the gate is at FBX_SHIM_GATE
 #define FBX_SHIM_PROBE_LOCAL 3500u  // + nonce % 500: it is inside the library
+// Under FBX_SHIM_RECORDS the supervisor answers seccomp(FBX_SHIM_HELLO) with the number that the
+// calling thread has for it, which is what that thread's entries name it by.
+#define FBX_SHIM_HELLO 0x66627802u
 
 // Where the gate's instruction is mapped, so that a program that a service executes has it at the
 // same place and passes the filter it inherited. In the range that address sanitizers leave alone.
@@ -113,10 +120,14 @@ struct fbx_shim_set {
 // fbx_shim_entry.what
 #define FBX_SHIM_DECISION 1  // a call that a rule matched, fired or not, or nearly (near)
 #define FBX_SHIM_RELEASED 2  // the end of a call's hold; delay_ns is how long it was held
+#define FBX_SHIM_BEGUN 3     // a call, before anything came of it
+#define FBX_SHIM_ENDED 4     // its end: end_ns, ret
 // fbx_shim_entry.flags
 #define FBX_SHIM_CUT 1u   // released because the rule was lifted
 #define FBX_SHIM_LOST 2u  // gave up counting: an escape
 #define FBX_SHIM_SYNC 4u  // the descriptor writes through, as far as somebody asked
+#define FBX_SHIM_NONBLOCK 8u  // of what has begun: the descriptor does not block
+#define FBX_SHIM_CREATES 16u  // of what has begun: an open of what is not there, with O_CREAT
 
 // Complete when seq is its position + 1.
 struct fbx_shim_entry {
@@ -127,7 +138,9 @@ struct fbx_shim_entry {
   uint64_t n;           // ordinal of the match that fired
   uint64_t delay_ns;
   uint64_t args[6];
-  uint32_t tid;  // as its PID namespace numbers it
+  uint64_t begun;  // position + 1 of the entry of the same call's begin; 0 = there is none
+  int64_t ret;     // of what has ended: as the kernel returns it
+  uint32_t tid;  // as its PID namespace numbers it; under FBX_SHIM_RECORDS, as the supervisor's does
   uint16_t what;
   uint16_t nr;
   uint16_t kind;
@@ -139,8 +152,8 @@ struct fbx_shim_entry {
   uint32_t matched;
   uint32_t near;
   int32_t fd;     // -1: the call has none
-  uint32_t name;  // index in names + 1; 0 = none
-  uint32_t pad;
+  uint32_t name;   // index in names + 1; 0 = none. Of a path argument: what it leads to
+  uint32_t given;  // the same as given, made absolute, where that differs
 };
 
 struct fbx_shim_name {
@@ -158,7 +171,7 @@ struct fbx_shim {
   struct fbx_shim_name names[FBX_SHIM_NAMES];
 };
 
-static_assert(sizeof(struct fbx_shim_entry) == 144, "layout");
+static_assert(sizeof(struct fbx_shim_entry) == 160, "layout");
 static_assert(sizeof(struct fbx_shim_name) == 512, "layout");
 static_assert(sizeof(struct fbx_shim_head) % 8 == 0, "layout");
 static_assert(sizeof(struct fbx_shim_set) % 8 == 0, "layout");

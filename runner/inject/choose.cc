@@ -128,7 +128,6 @@ class Choice {
     const std::string& wish = wish_of(plan_.services[service]);
     if (wish == "shim") return true;
     if (wish != "auto" || !can_.shim.works || !can_.seccomp.works) return false;
-    if (out_.sight != Sight::kRecords) return false;
     if (service >= known_.programs.size()) return false;
     const Program& program = known_.programs[service];
     if (!program.past_preload.empty() || !program.past_libc.empty()) return false;
@@ -216,8 +215,6 @@ class Choice {
     std::string why;
     if (s < known_.programs.size() && !known_.programs[s].past_preload.empty())
       why = service.binary + " " + known_.programs[s].past_preload;
-    else if (out_.sight != Sight::kRecords)
-      why = "nobody here would see the calls that it lets pass";
     if (!why.empty())
       refusals_.push_back({.code = "no-hand",
                            .what = what + " is out of reach of the shim hand: " + why,

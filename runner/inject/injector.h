@@ -46,9 +46,11 @@ struct TestInject {
 struct BirthNeeds {
   // Syscalls, native numbers, that a seccomp filter must hand to the supervisor; empty = no filter.
   std::vector<uint16_t> supervised;
-  // "NAME=value", for the service and what it executes; with them the program itself installs such
-  // a filter before its first own instruction: call executed().
+  // "NAME=value", for the service and what it executes. Where `supervised` is empty, the program
+  // itself installs such a filter before its first own instruction: call executed().
   std::vector<std::string> environment;
+  // Of the shim whose gate the filter lets pass; 0 = none (seccomp_filter.h).
+  uint32_t probe_tag = 0;
 };
 
 class Injector {

@@ -68,12 +68,9 @@ Status MainInjector::begin_test(const TestInject& test) {
     join_ = std::make_unique<DecisionJoin>(*test.store);
   }
   lost_syncs_ = std::make_unique<LostSyncs>(*test.store);
-  if (std::ranges::any_of(assignment_.services, &ServiceHands::shim)) {
-    auto library = find_shim_library();
-    if (!library) return std::unexpected(std::move(library).error());
-    shim_ = std::make_unique<ShimSide>(ShimPlace{.library = *library, .root = test.root});
-  }
   supervisor_ = std::make_unique<Supervisor>(maps_->counters(), *peers_);
+  if (std::ranges::any_of(assignment_.services, &ServiceHands::shim))
+    if (Status s = make_shim_side(); !s) return s;
   if (parts_.observer) supervisor_->tell(parts_.observer->call_log());
   if (!parts_.object) own_cuts_ = std::make_unique<OwnCuts>(*supervisor_, *peers_);
   return supervisor_->start();
@@ -83,11 +80,9 @@ Result<BirthNeeds> MainInjector::birth_needs(int16_t service) {
   const auto i = static_cast<size_t>(service);
   if (service < 0 || i >= assignment_.services.size()) return BirthNeeds{};
   const ServiceHands& hands = assignment_.services[i];
-  if (!hands.shim) return BirthNeeds{.supervised = hands.supervised, .environment = {}};
-  auto environment = shim_->prepare(service, hands.supervised, !test_.plan->services[i].io_uring);
-  if (!environment) return fail_in(std::move(environment), "preparing the shim");
-  supervisor_->count_in(service, shim_->counters(service));
-  return BirthNeeds{.supervised = {}, .environment = std::move(*environment)};
+  if (!hands.shim)
+    return BirthNeeds{.supervised = hands.supervised, .environment = {}, .probe_tag = 0};
+  return shim_needs(service);
 }
 
 Status MainInjector::adopt_listener(int16_t service, int listener_fd) {
@@ -266,6 +261,7 @@ Status MainInjector::refresh_names() { return unix_names_ ? unix_names_->refresh
 Status MainInjector::end_test() {
   if (!supervisor_) return {};
   Status s = {};
+  if (parts_.observer && parts_.observer->call_log()) parts_.observer->call_log()->set_source({});
   if (parts_.object)
     for (const auto& [service, cgroup] : leaves_)
       if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);

@@ -66,6 +66,8 @@ class MainInjector : public Injector {
   };
 
   explicit MainInjector(InjectorParts parts) : parts_(std::move(parts)) {}
+  Status make_shim_side();
+  Result<BirthNeeds> shim_needs(int16_t service);
   Result<Hand> hand_of(const CompiledRule& rule, const model::RuleSpec& spec) const;
   Result<uint32_t> take_counter();
   Status collect(uint64_t settled_ns);

@@ -10,6 +10,44 @@
 
 namespace fbx::inject {
 
+Status MainInjector::make_shim_side() {
+  auto library = find_shim_library();
+  if (!library) return std::unexpected(std::move(library).error());
+  ShimPlace place{.library = *library,
+                  .root = test_.root,
+                  .on_host = parts_.capabilities.ground == Ground::kHost,
+                  .lives = {},
+                  .owns = {}};
+  observe::CallLog* log = parts_.observer ? parts_.observer->call_log() : nullptr;
+  if (assignment_.sight == Sight::kSupervisor && log) {
+    place.lives = [this](int16_t service) { return supervisor_->has_callers(service); };
+    place.owns = [this](int16_t service, uint32_t tid) {
+      return supervisor_->has_greeted(service, tid);
+    };
+  }
+  shim_ = std::make_unique<ShimSide>(std::move(place));
+  if (log)
+    log->set_source([this](std::vector<observe::CallLog::Entry>& out, bool all) {
+      return shim_->tell_calls(out, all);
+    });
+  return {};
+}
+
+Result<BirthNeeds> MainInjector::shim_needs(int16_t service) {
+  const auto i = static_cast<size_t>(service);
+  const ServiceHands& hands = assignment_.services[i];
+  auto environment = shim_->prepare(service, hands.supervised, !test_.plan->services[i].io_uring);
+  if (!environment) return fail_in(std::move(environment), "preparing the shim");
+  supervisor_->count_in(service, shim_->counters(service));
+  BirthNeeds needs{.supervised = {}, .environment = std::move(*environment), .probe_tag = 0};
+  // What a program does before its shim is there must be seen, too, where nobody else would.
+  if (assignment_.sight == Sight::kSupervisor) {
+    needs.supervised = hands.supervised;
+    needs.probe_tag = shim_->probe_tag(service);
+  }
+  return needs;
+}
+
 // Without the filter its calls can pass unseen, which every rule of it must say.
 Status MainInjector::executed(int16_t service, pid_t pid) {
   if (!shim_ || !shim_->has(service)) return {};

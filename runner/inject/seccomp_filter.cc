@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <set>
 
+#include "bpf/abi/shim.h"
+
 #ifndef SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV
 #define SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV (1UL << 5)
 #endif
@@ -30,10 +32,36 @@ sock_filter jump(uint16_t code, uint32_t k, uint8_t yes, uint8_t no) {
   return sock_filter{code, yes, no, k};
 }
 
+// What the shim asks of its filter, which loads the call's number again behind it.
+void add_shim_calls(std::vector<sock_filter>& p, uint32_t probe_tag) {
+  p.insert(p.end(),
+           {jump(BPF_JMP | BPF_JEQ | BPF_K, SYS_seccomp, 0, 6),
+            statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, args[0])),
+            jump(BPF_JMP | BPF_JEQ | BPF_K, FBX_SHIM_PROBE, 0, 1),
+            statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | probe_tag),
+            jump(BPF_JMP | BPF_JEQ | BPF_K, FBX_SHIM_HELLO, 0, 1),
+            statement(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
+            statement(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))});
+}
+
+// Returns to the supervisor, unless the call is made from the gate, which lies within 4 GB.
+void add_gate(std::vector<sock_filter>& p) {
+  constexpr auto kHigh = static_cast<uint32_t>(FBX_SHIM_GATE >> 32);
+  constexpr auto kLow = static_cast<uint32_t>(FBX_SHIM_GATE);
+  constexpr auto kPointer = static_cast<uint32_t>(offsetof(seccomp_data, instruction_pointer));
+  p.insert(p.end(), {statement(BPF_LD | BPF_W | BPF_ABS, kPointer + 4),
+                     jump(BPF_JMP | BPF_JEQ | BPF_K, kHigh, 0, 4),
+                     statement(BPF_LD | BPF_W | BPF_ABS, kPointer),
+                     jump(BPF_JMP | BPF_JGE | BPF_K, kLow, 0, 2),
+                     jump(BPF_JMP | BPF_JGE | BPF_K, kLow + FBX_SHIM_GATE_BYTES, 1, 0),
+                     statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+                     statement(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF)});
+}
+
 }  // namespace
 
 std::vector<sock_filter> seccomp_program(const std::vector<uint16_t>& supervised,
-                                         bool refuse_io_uring) {
+                                         bool refuse_io_uring, uint32_t probe_tag) {
   if (supervised.empty() && !refuse_io_uring) return {};
   std::set<uint32_t> notified(supervised.begin(), supervised.end());
   if (!supervised.empty()) notified.insert({SYS_io_submit, SYS_io_uring_setup});
@@ -57,11 +85,20 @@ std::vector<sock_filter> seccomp_program(const std::vector<uint16_t>& supervised
     p.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1));
     p.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS));
   }
+  if (probe_tag != 0) add_shim_calls(p, probe_tag);
+  std::vector<size_t> to_gate;
   for (uint32_t nr : notified) {
     p.push_back(jump(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1));
-    p.push_back(to_supervisor);
+    if (probe_tag == 0 || nr == SYS_io_uring_setup || nr == SYS_io_submit) {
+      p.push_back(to_supervisor);
+    } else {
+      to_gate.push_back(p.size());
+      p.push_back(statement(BPF_JMP | BPF_JA, 0));
+    }
   }
   p.push_back(statement(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
+  for (const size_t at : to_gate) p[at].k = static_cast<uint32_t>(p.size() - at - 1);
+  if (!to_gate.empty()) add_gate(p);
   return p;
 }
 

@@ -9,6 +9,9 @@
 //   io_uring_setup, io_submit     → supervisor, which notes that calls now escape it; with
 //                                   refuse_io_uring, io_uring_setup gets ENOSYS instead
 //
+// With the shim's gate (bpf/abi/shim.h), listed calls that are made from there pass; the shim knows
+// the filter by its answer to FBX_SHIM_PROBE, and FBX_SHIM_HELLO goes to the supervisor.
+//
 // It is installed with WAIT_KILLABLE_RECV (Linux 5.19), because without it a signal that arrives
 // while the supervisor holds a call makes several notifications of one call.
 #pragma once
@@ -23,8 +26,10 @@
 namespace fbx::inject {
 
 // Allocates: make it before fork. Empty `supervised` gives an empty program: install nothing.
+// `probe_tag`: ShimHand::probe_tag(), 0 = nothing passes.
 [[nodiscard]] std::vector<sock_filter> seccomp_program(const std::vector<uint16_t>& supervised,
-                                                       bool refuse_io_uring = false);
+                                                       bool refuse_io_uring = false,
+                                                       uint32_t probe_tag = 0);
 
 // In the child, as the last thing before exec: async-signal-safe, no allocation. The calling thread
 // gets no_new_privs only where it may not install a filter without. Returns the listener

@@ -23,6 +23,8 @@ namespace {
 constexpr const char* kFolder = "/dev/shm/.fbx-shim";
 constexpr const char* kLibrary = "/libfbxshim.so";
 constexpr auto kDrainEvery = std::chrono::milliseconds(10);
+// A ring of begins and ends is full after 10 ms of nothing but calls.
+constexpr auto kDrainRecordsEvery = std::chrono::milliseconds(2);
 // A thread writes its entry within nanoseconds of beginning it, unless it is not on a processor.
 constexpr uint64_t kBegunNs = 200'000'000;
 // From exec to the shim's constructor: the dynamic loader's work, on a busy machine.
@@ -71,7 +73,7 @@ ShimSide::~ShimSide() {
 
 // Beside the segments, where every user of the test can read it, wherever fbx is installed.
 Status ShimSide::make_folder() {
-  if (!folder_.empty()) return {};
+  if (!folder_.empty() || place_.on_host) return {};
   seen_folder_ = kFolder;
   const std::string folder = place_.root + kFolder;
   if (::mkdir(folder.c_str(), 0755) != 0) return fail_errno("making " + folder);
@@ -84,21 +86,26 @@ Result<std::vector<std::string>> ShimSide::prepare(int16_t service,
                                                    const std::vector<uint16_t>& calls,
                                                    bool refuse_io_uring) {
   if (Status made = make_folder(); !made) return std::unexpected(std::move(made).error());
-  const std::string name = "/" + std::to_string(service) + "." + std::to_string(starts_++);
-  auto hand = ShimHand::create({.library = seen_folder_ + kLibrary,
-                                .path = folder_ + name,
-                                .seen_as = seen_folder_ + name,
-                                .calls = calls,
-                                .gated = calls,
-                                .refuse_io_uring = refuse_io_uring});
+  const uint32_t number = starts_++;
+  const std::string name = "/" + std::to_string(service) + "." + std::to_string(number);
+  ShimSetup setup{.library = seen_folder_ + kLibrary,
+                  .path = folder_ + name,
+                  .seen_as = seen_folder_ + name,
+                  .calls = calls,
+                  .gated = calls,
+                  .refuse_io_uring = refuse_io_uring,
+                  .records = records()};
+  if (place_.on_host) setup.library = place_.library, setup.path = setup.seen_as = "";
+  auto hand = ShimHand::create(setup);
   if (!hand) return std::unexpected(std::move(hand).error());
   std::vector<std::string> environment = (*hand)->environment();
   {
     const std::lock_guard lock(mutex_);
     Side& side = sides_[service];
     Side fresh;
+    fresh.number = number;
     if (side.hand) {
-      read(side);
+      await_begun(service, side);
       std::copy_n(side.hand->counters(), FBX_COUNTERS, (*hand)->counters());
       // What the processes before told stands as it was read; its names are theirs.
       fresh.told_before = std::move(side.told_before);
@@ -127,6 +134,8 @@ Result<int> ShimSide::take_listener(int16_t service, pid_t pid) {
   }
 }
 
+uint32_t ShimSide::probe_tag(int16_t service) const { return sides_.at(service).hand->probe_tag(); }
+
 void ShimSide::open_door(int16_t service) { sides_.at(service).hand->open_door(); }
 
 Status ShimSide::publish(int16_t service, std::shared_ptr<const ActiveSet> set) {
@@ -151,42 +160,50 @@ Status ShimSide::publish(int16_t service, std::shared_ptr<const ActiveSet> set) 
 
 fbx_counter* ShimSide::counters(int16_t service) { return sides_.at(service).hand->counters(); }
 
-// Rules are what fills the rings, so without one there is nothing to be done.
+// Rules are what fills the rings, so without one there is nothing to be done, unless calls are
+// recorded.
 void ShimSide::drain() {
   std::unique_lock lock(mutex_);
   while (!over_) {
-    bool active = false;
+    bool active = records();
     for (auto& [service, side] : sides_) {
       active |= side.active != nullptr;
       read(side);
     }
     if (active)
-      change_.wait_for(lock, kDrainEvery);
+      change_.wait_for(lock, records() ? kDrainRecordsEvery : kDrainEvery);
     else
       change_.wait(lock);
   }
 }
 
-void ShimSide::read(Side& side) {
-  ShimReport report = side.hand->read();
-  side.taken += report.entries.size();
-  std::ranges::move(report.entries, std::back_inserter(side.entries));
+void ShimSide::read(Side& side, bool over) {
+  ShimReport report = side.hand->read(over);
+  for (const fbx_shim_entry& entry : report.entries) {
+    const bool of_call = entry.what == FBX_SHIM_BEGUN || entry.what == FBX_SHIM_ENDED;
+    if (records() && (of_call || entry.begun != 0)) side.calls.push_back(entry);
+    if (!of_call) side.entries.push_back(entry);
+  }
   report.entries.clear();
   side.seen = std::move(report);
 }
 
-void ShimSide::await_begun() {
-  const uint64_t deadline = now_ns() + kBegunNs;
-  for (auto& [service, side] : sides_) {
-    const uint64_t begun = side.hand->begun();
-    for (read(side); side.taken < begun && side.seen.damage.empty(); read(side)) {
-      if (now_ns() >= deadline) {
-        side.unfinished = true;
-        break;
-      }
-      ::sched_yield();
+// Entries that were begun before are whole, or were begun by who is dead. False: neither, in time.
+bool ShimSide::await_begun(int16_t service, Side& side) {
+  const uint64_t deadline = now_ns() + kBegunNs, begun = side.hand->begun();
+  side.unfinished = false;
+  for (read(side); side.hand->taken() < begun && side.seen.damage.empty(); read(side)) {
+    if (place_.lives && !place_.lives(service)) {
+      read(side, true);
+      return true;
     }
+    if (now_ns() >= deadline) {
+      side.unfinished = true;
+      return false;
+    }
+    ::sched_yield();
   }
+  return true;
 }
 
 bool ShimSide::decision_of(const Side& side, const fbx_shim_entry& entry, int16_t service,
@@ -265,7 +282,7 @@ void ShimSide::tell(Side& side, int16_t service, const FindThread& find_thread, 
 ShimSide::Report ShimSide::collect(const FindThread& find_thread) {
   Report report;
   const std::lock_guard lock(mutex_);
-  await_begun();
+  for (auto& [service, side] : sides_) await_begun(service, side);
   for (auto& [service, side] : sides_) tell(side, service, find_thread, report);
   std::ranges::stable_sort(report.decisions, {}, &Decision::entered_ns);
   return report;

@@ -11,6 +11,10 @@
 //
 // A service that starts again gets a new segment with the counters of the old one.
 //
+// Where nobody else records calls (ShimPlace::lives), the shims enter the begin and the end of those
+// that they make; tell_calls() hands them to the observer. The filter is then there before the
+// program is, made with probe_tag(), and nobody waits for a listener.
+//
 // Thread rule: all of it from one thread, the worker's.
 #pragma once
 
@@ -28,6 +32,7 @@
 #include "base/result.h"
 #include "runner/inject/active_set.h"
 #include "runner/inject/decision.h"
+#include "runner/observe/call_log.h"
 #include "runner/observe/event.h"
 #include "shim/hand/shim_hand.h"
 
@@ -38,6 +43,13 @@ struct ShimPlace {
   // Where the test's root directory is for this process ("/proc/self/fd/7"); "" = it is ours. The
   // library is copied below it, and segments are made beside the copy, in a folder of /dev/shm.
   std::string root;
+  // That is the host's, where nothing may be left whatever becomes of this process: no folder is
+  // made, the library is loaded from where it is, and segments have no names.
+  bool on_host = false;
+  // Set: calls are recorded. Whether a process of the service lives that can write, and whether a
+  // thread of that number is the service's.
+  std::function<bool(int16_t service)> lives;
+  std::function<bool(int16_t service, uint32_t tid)> owns;
 };
 
 class ShimSide {
@@ -54,6 +66,8 @@ class ShimSide {
   // first. An error: it has none, so its calls escape whatever the shim does not see.
   Result<int> take_listener(int16_t service, pid_t pid);
   void open_door(int16_t service);
+  // Of the service's latest segment (ShimHand::probe_tag()).
+  [[nodiscard]] uint32_t probe_tag(int16_t service) const;
   [[nodiscard]] bool has(int16_t service) const { return sides_.contains(service); }
 
   // A null set: every call passes. A service that has not been prepared gets it when it is.
@@ -72,8 +86,12 @@ class ShimSide {
   using FindThread = std::function<observe::Thread(uint32_t inside, uint64_t at_ns)>;
   Report collect(const FindThread& find_thread);
 
+  // observe::CallLog::Source: the calls that were entered since.
+  bool tell_calls(std::vector<observe::CallLog::Entry>& out, bool all);
+
  private:
   struct Side {
+    uint32_t number = 0;  // of all starts
     std::unique_ptr<ShimHand> hand;
     // By generation of the segment's sets, from 0 (none): the rules by position.
     std::vector<std::vector<uint32_t>> sets{{}};
@@ -81,15 +99,21 @@ class ShimSide {
     std::deque<fbx_shim_entry> entries;  // read and not yet told
     std::map<uint32_t, std::vector<Decision>> holding;  // by tid inside
     ShimReport seen;                     // without entries
-    uint64_t taken = 0;
+    std::deque<fbx_shim_entry> calls;    // the same, of what is recorded
+    std::map<uint64_t, Decision> ruled;  // by the entry of their begin: calls that a rule decided
+    uint64_t missed = 0;                 // told as lost
     bool unfinished = false;             // an entry was begun and not ended in time
     std::vector<std::unique_ptr<Side>> told_before;  // of earlier starts
   };
 
+  [[nodiscard]] bool records() const { return place_.lives != nullptr; }
   Status make_folder();
   void drain();
-  void read(Side& side);
-  void await_begun();
+  void read(Side& side, bool over = false);
+  bool await_begun(int16_t service, Side& side);
+  void tell_calls(Side& side, int16_t service, std::vector<observe::CallLog::Entry>& out);
+  void tell_call(Side& side, int16_t service, const fbx_shim_entry& entry,
+                 std::vector<observe::CallLog::Entry>& out);
   void tell(Side& side, int16_t service, const FindThread& find_thread, Report& report);
   bool decision_of(const Side& side, const fbx_shim_entry& entry, int16_t service,
                    const observe::Thread& thread, Decision& out) const;

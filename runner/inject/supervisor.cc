@@ -3,6 +3,7 @@
 
 #include <linux/audit.h>
 #include <linux/seccomp.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -20,6 +21,7 @@
 #include "base/clock.h"
 #include "bpf/abi/decide.h"
 #include "bpf/abi/event.h"
+#include "bpf/abi/shim.h"
 #include "runner/inject/task_view.h"
 
 #ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
@@ -163,6 +165,20 @@ std::vector<std::string> Supervisor::troubles() const {
   return troubles_;
 }
 
+bool Supervisor::has_callers(int16_t service) const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(listeners_, [service](const auto& one) {
+    pollfd waiting{one.first, POLLIN, 0};
+    return one.second.service == service &&
+           (::poll(&waiting, 1, 0) < 0 || (waiting.revents & POLLHUP) == 0);
+  });
+}
+
+bool Supervisor::has_greeted(int16_t service, uint32_t tid) const {
+  const std::lock_guard lock(mutex_);
+  return greeted_.contains({service, tid});
+}
+
 Supervisor::Bypass Supervisor::bypass(int16_t service) const {
   const std::lock_guard lock(mutex_);
   const auto found = services_.find(service);
@@ -225,6 +241,8 @@ void Supervisor::serve(int fd) {
 void Supervisor::handle(Call& call) {
   std::unique_lock lock(mutex_);
   loose_.erase(call.notif->pid);
+  const seccomp_data& data = call.notif->data;
+  if (native(data) && data.nr == SYS_seccomp && data.args[0] == FBX_SHIM_HELLO) return greet(call);
   ServiceState& state = services_[call.service];
   if (note_bypass(call, state)) return;
   handle_under(call, state.set, lock);

@@ -21,7 +21,6 @@
 #include <memory>
 #include <mutex>
 #include <set>
-#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -97,6 +96,10 @@ class Supervisor {
     uint64_t since_ns = 0;
   };
   [[nodiscard]] Bypass bypass(int16_t service) const;
+  // Whether a process lives that is behind one of the service's filters.
+  [[nodiscard]] bool has_callers(int16_t service) const;
+  // Whether this is the number of a thread of the service's that has asked for it (FBX_SHIM_HELLO).
+  [[nodiscard]] bool has_greeted(int16_t service, uint32_t tid) const;
 
  private:
   struct Listener {
@@ -127,6 +130,7 @@ class Supervisor {
   void run();
   void serve(int fd);
   void handle(Call& call);
+  void greet(const Call& call);
   void handle_under(Call& call, std::shared_ptr<const ActiveSet> set,
                     std::unique_lock<std::mutex>& lock);
   void finish(const Call& call, const ActiveSet& set, const CallSeen& seen);
@@ -166,6 +170,7 @@ class Supervisor {
   std::set<std::pair<int16_t, int16_t>> refused_;
   bool refuses_ = false;  // since the first refuse(): dials are looked at
   std::unordered_map<uint32_t, LooseDial> loose_;  // by tid
+  std::set<std::pair<int16_t, uint32_t>> greeted_;
   std::unordered_map<uint32_t, Passed> idle_;  // by tid: the last one while no rule was active
   std::vector<std::string> troubles_;
   Result<Wire*> wire_ = fail("no wire was asked for");

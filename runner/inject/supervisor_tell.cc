@@ -2,8 +2,11 @@
 //
 // What the supervisor tells an observer that has no records of its own (observe/call_log.h).
 #include <linux/seccomp.h>
+#include <sys/ioctl.h>
 
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <string>
 
@@ -43,6 +46,20 @@ uint16_t flags_of(const CallSeen& seen) {
 }
 
 }  // namespace
+
+// A thread's entries in the shim's ring name it by what it gets here.
+void Supervisor::greet(const Call& call) {
+  const uint32_t tid = call.notif->pid;
+  const Owner owner = owner_of(tid);
+  greeted_.insert({call.service, tid});
+  if (told_) told_->thread({.tid = tid, .pid = owner.pid, .exe = owner.exe});
+  std::memset(response_buffer_.data(), 0, response_buffer_.size());
+  auto* response = reinterpret_cast<seccomp_notif_resp*>(response_buffer_.data());
+  response->id = call.notif->id;
+  response->val = tid;
+  while (ioctl(call.listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0 && errno == EINTR) {
+  }
+}
 
 void Supervisor::tell_begun(const Call& call, const CallSeen& seen) {
   const seccomp_data& data = call.notif->data;

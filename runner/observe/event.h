@@ -118,10 +118,13 @@ class EventStore {
   // pid, nr, begin_ns, and whatever is known. Returns its seq; when that thread's call has ended
   // meanwhile, or stands in the store already, the seq of that event and nothing is appended.
   uint64_t open_call(const Event& call);
+  // The same by one who knows that it is another call than those that are open. To be ended by
+  // close_call() with its seq.
+  uint64_t open_another(const Event& call);
   // The innermost open call of a thread, or 0.
   [[nodiscard]] uint64_t open_of(uint32_t tid) const;
   // Ends the thread's open call in place with what `end` knows (an earlier begin is kept), or
-  // appends `end` when there is none for this nr.
+  // appends `end` when there is none for this nr. Which one: end.seq, unless that is 0.
   Event& close_call(const Event& end);
   // The thread died at that time: its open calls have ended without a result. Their state remains
   // kInFlight (what they did, nobody can say), but they are no longer open; nor is one of before
@@ -137,9 +140,9 @@ class EventStore {
   std::deque<std::string> strings_;
   std::unordered_map<std::string_view, StringId> ids_;
   std::unordered_map<uint32_t, std::vector<uint64_t>> postings_;
-  // The seq of the thread's innermost open call of this nr, taken off its stack with all that
-  // stand above it; 0 = none.
-  uint64_t take_open(uint32_t tid, uint16_t nr);
+  // The seq of the thread's open call that `end` ends, taken off its stack with all that stand
+  // above it; 0 = none.
+  uint64_t take_open(const Event& end);
 
   // tid → seqs of its open calls: an interrupted one stands below those of its signal handler.
   std::unordered_map<uint32_t, std::vector<uint64_t>> open_;

@@ -55,6 +55,10 @@ uint64_t EventStore::open_call(const Event& call) {
     const Event& ended = at(last->second);
     if (ended.nr == call.nr && ended.end_ns >= call.begin_ns) return ended.seq;
   }
+  return open_another(call);
+}
+
+uint64_t EventStore::open_another(const Event& call) {
   Event& event = append(call);
   event.state = CallState::kInFlight;
   event.ret = 0;
@@ -69,13 +73,13 @@ uint64_t EventStore::open_of(uint32_t tid) const {
   return open == open_.end() || open->second.empty() ? 0 : open->second.back();
 }
 
-uint64_t EventStore::take_open(uint32_t tid, uint16_t nr) {
-  const auto open = open_.find(tid);
+uint64_t EventStore::take_open(const Event& end) {
+  const auto open = open_.find(end.tid);
   if (open == open_.end()) return 0;
   std::vector<uint64_t>& stack = open->second;
   for (size_t i = stack.size(); i-- > 0;) {
     const uint64_t seq = stack[i];
-    if (at(seq).nr != nr) continue;
+    if (end.seq != 0 ? seq != end.seq : at(seq).nr != end.nr) continue;
     stack.resize(i);
     return seq;
   }
@@ -83,7 +87,7 @@ uint64_t EventStore::take_open(uint32_t tid, uint16_t nr) {
 }
 
 Event& EventStore::close_call(const Event& end) {
-  const uint64_t seq = take_open(end.tid, end.nr);
+  const uint64_t seq = take_open(end);
   Event* event = nullptr;
   if (seq == 0) {
     event = &append(end);

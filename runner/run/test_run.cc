@@ -154,7 +154,7 @@ Status TestRun::begin_hands() {
 Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
   Result<inject::BirthNeeds> needs = context_.injector->birth_needs(service);
   if (!needs) return std::unexpected(needs.error());
-  if (!needs->environment.empty())
+  if (!needs->environment.empty() && needs->supervised.empty())
     return service::BirthHook{
         .in_child = {},
         .adopt = {},
@@ -162,7 +162,8 @@ Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
         .executed = [this, service](pid_t pid) { return context_.injector->executed(service, pid); },
     };
   auto program = std::make_shared<std::vector<sock_filter>>(inject::seccomp_program(
-      needs->supervised, !plan_.services[static_cast<size_t>(service)].io_uring));
+      needs->supervised, !plan_.services[static_cast<size_t>(service)].io_uring,
+      needs->probe_tag));
   if (program->empty()) return service::BirthHook{};
   return service::BirthHook{
       .in_child =
@@ -171,7 +172,7 @@ Result<service::BirthHook> TestRun::birth_hook(int16_t service) {
                                            static_cast<uint16_t>(program->size()));
           },
       .adopt = [this, service](int fd) { return context_.injector->adopt_listener(service, fd); },
-      .environment = {},
+      .environment = std::move(needs->environment),
       .executed = {},
   };
 }

@@ -18,6 +18,7 @@
 #include <thread>
 
 #include "base/clock.h"
+#include "bpf/abi/kinds.h"
 
 namespace fbx::inject {
 namespace {
@@ -69,25 +70,32 @@ struct ShimHand::Owner {
 };
 
 Result<std::unique_ptr<ShimHand>> ShimHand::create(const ShimSetup& setup) {
-  const int fd = open(setup.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  const bool named = !setup.path.empty();
+  const int fd = named ? open(setup.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666)
+                       : memfd_create("fbx-shim", MFD_CLOEXEC);
   if (fd < 0) return fail_errno("making the shim's segment " + setup.path);
   void* at = MAP_FAILED;
   if (fchmod(fd, 0666) == 0 && ftruncate(fd, sizeof(fbx_shim)) == 0)
     at = mmap(nullptr, sizeof(fbx_shim), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   const int why = errno;
-  close(fd);
+  if (named || at == MAP_FAILED) close(fd);
   if (at == MAP_FAILED) {
-    unlink(setup.path.c_str());
+    if (named) unlink(setup.path.c_str());
     return fail_errno("mapping the shim's segment " + setup.path, why);
   }
   std::unique_ptr<ShimHand> hand(new ShimHand);
   hand->setup_ = setup;
+  if (!named) {
+    hand->fd_ = fd;
+    hand->setup_.seen_as = "/proc/" + std::to_string(getpid()) + "/fd/" + std::to_string(fd);
+  }
   hand->shim_ = static_cast<fbx_shim*>(at);
   fbx_shim_head& head = hand->shim_->head;
   head.magic = FBX_SHIM_MAGIC;
   head.version = FBX_SHIM_VERSION;
   head.size = sizeof(fbx_shim);
-  head.flags = setup.refuse_io_uring ? FBX_SHIM_NO_IO_URING : 0;
+  head.flags = (setup.refuse_io_uring ? FBX_SHIM_NO_IO_URING : 0) |
+               (setup.records ? FBX_SHIM_RECORDS : 0);
   if (getrandom(&head.nonce, sizeof head.nonce, 0) != sizeof head.nonce)
     return fail_errno("drawing the segment's nonce");
   const auto enter = [](const std::vector<uint16_t>& numbers, uint64_t* words) {
@@ -111,7 +119,8 @@ Result<std::unique_ptr<ShimHand>> ShimHand::create(const ShimSetup& setup) {
 ShimHand::~ShimHand() {
   end();
   if (shim_) munmap(shim_, sizeof *shim_);
-  unlink(setup_.path.c_str());
+  if (fd_ >= 0) close(fd_);
+  if (!setup_.path.empty()) unlink(setup_.path.c_str());
 }
 
 void ShimHand::end() {
@@ -213,7 +222,7 @@ std::string ShimHand::damage() const {
   return "";
 }
 
-ShimReport ShimHand::read() {
+ShimReport ShimHand::read(bool over) {
   ShimReport report;
   report.damage = damage();
   const fbx_shim_head& head = shim_->head;
@@ -227,21 +236,34 @@ ShimReport ShimHand::read() {
     fbx_shim_entry& from = shim_->entries[tail_ % FBX_SHIM_ENTRIES];
     const uint64_t seq = __atomic_load_n(&from.seq, __ATOMIC_ACQUIRE);
     if (seq != tail_ + 1) {
-      broken_ = seq > tail_ + 1;  // else its writer is still at it
-      break;
+      broken_ = seq > tail_ + 1;  // else its writer is still at it, or was killed
+      if (broken_ || !over) break;
+      ++tail_;
+      continue;
     }
     fbx_shim_entry entry;
     std::memcpy(&entry, &from, sizeof entry);
-    const bool sane = entry.nr < FBX_NR_WORDS * 64 && entry.position < FBX_SET_RULES &&
-                      entry.action <= FBX_ACT_DELAY && entry.name <= FBX_SHIM_NAMES &&
-                      (entry.what == FBX_SHIM_DECISION || entry.what == FBX_SHIM_RELEASED);
-    if (sane) report.entries.push_back(entry);
-    broken_ |= !sane;
+    entry.seq = seq;  // it may have been written since
+    if (sane(entry)) report.entries.push_back(entry);
+    broken_ |= !sane(entry);
     ++tail_;
   }
   __atomic_store_n(&shim_->head.tail, tail_, __ATOMIC_RELEASE);
   if (broken_ && report.damage.empty()) report.damage = "the service wrote into the shim's ring";
   return report;
+}
+
+bool ShimHand::sane(const fbx_shim_entry& entry) const {
+  const bool of_calls = entry.what == FBX_SHIM_BEGUN || entry.what == FBX_SHIM_ENDED;
+  const auto named = [&](uint32_t id) {
+    return id == 0 || (id <= FBX_SHIM_NAMES && (!setup_.records || !name(id).empty()));
+  };
+  return entry.nr < FBX_NR_WORDS * 64 && entry.position < FBX_SET_RULES &&
+         named(entry.name) && named(entry.given) &&
+         entry.action <= FBX_ACT_DELAY && entry.kind < FBX_KIND_COUNT &&
+         entry.begun < entry.seq &&
+         (entry.what == FBX_SHIM_DECISION || entry.what == FBX_SHIM_RELEASED ||
+          (of_calls && setup_.records && entry.tid != 0));
 }
 
 std::string ShimHand::name(uint32_t id) const {

@@ -24,12 +24,17 @@ namespace fbx::inject {
 
 struct ShimSetup {
   std::string library;          // libfbxshim.so, as the service sees it
-  std::string path;             // of the segment: made here, readable and writable for everybody
+  // Of the segment: made here, readable and writable for everybody. "": it has no name, and is
+  // reached through this process's descriptors for as long as this process lives.
+  std::string path;
   std::string seen_as;          // its path as the service sees it; "" = the same
   std::vector<uint16_t> calls;  // native numbers that rules of this test can hit
   std::vector<uint16_t> gated;  // those that go to the supervisor when made past the shim: the
                                 // same, or nothing where no filter is wanted
   bool refuse_io_uring = false;
+  // Begin and end of every call of `calls` that the shim makes are entered (FBX_SHIM_RECORDS); the
+  // program is born behind the filter (probe_tag()), and the supervisor answers FBX_SHIM_HELLO.
+  bool records = false;
 };
 
 struct ShimRule {
@@ -72,12 +77,22 @@ class ShimHand {
   // FBX_COUNTERS of them; the supervisor of this service must count in the same ones.
   [[nodiscard]] fbx_counter* counters() { return shim_->counters; }
 
-  // What has come since the last call.
-  [[nodiscard]] ShimReport read();
+  // By what a filter answers FBX_SHIM_PROBE when it is this segment's.
+  [[nodiscard]] uint32_t probe_tag() const {
+    return FBX_SHIM_PROBE_FIXED + static_cast<uint32_t>(written_.nonce % 500);
+  }
+
+  // What has come since the last call, until the first entry that was begun and is not whole. `over`:
+  // nobody can write any more, so such an entry's writer was killed in it, and it is passed over.
+  // That is no loss: a call whose begin or decision was not entered was not made, and one whose end
+  // was not entered has begun.
+  [[nodiscard]] ShimReport read(bool over = false);
   // Entries begun so far, as the shims say.
   [[nodiscard]] uint64_t begun() const {
     return __atomic_load_n(&shim_->head.head, __ATOMIC_ACQUIRE);
   }
+  // Of those, how many read() has gone by.
+  [[nodiscard]] uint64_t taken() const { return tail_; }
   // Of fbx_shim_entry.name; "" = none, or not to be believed.
   [[nodiscard]] std::string name(uint32_t id) const;
   [[nodiscard]] uint32_t attached() const { return shim_->head.attached; }
@@ -89,8 +104,10 @@ class ShimHand {
   struct Owner;
   ShimHand() = default;
   [[nodiscard]] std::string damage() const;
+  [[nodiscard]] bool sane(const fbx_shim_entry& entry) const;
 
   ShimSetup setup_;
+  int fd_ = -1;  // of a segment without a name
   fbx_shim* shim_ = nullptr;
   std::unique_ptr<Owner> owner_;
   fbx_shim_head written_ = {};

@@ -97,7 +97,7 @@ class Machine:
         staged = self.work / "stage"
         copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs")]
         copies += [(build / part, "build/" + part)
-                   for part in ("bin/fbx", "examples/partition/dynamic",
+                   for part in ("bin/fbx", "lib/libfbxshim.so", "examples/partition/dynamic",
                                 "examples/partition/static", "victims/dynamic")]
         for source, target in copies:
             (staged / target).parent.mkdir(parents=True, exist_ok=True)

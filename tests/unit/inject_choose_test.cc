@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "bpf/abi/shim.h"
 #include "bpf/abi/tables.h"
 #include "runner/inject/choose.h"
 #include "runner/inject/hooks.h"
@@ -143,7 +144,6 @@ TEST_CASE("what no hand can do is refused by name") {
       {"a hand that is not there", need(Kind::kDeny, 0, "write"), "override", nullptr, "not-built"},
       {"no shim", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::shim, "no-hand"},
       {"no gate", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::seccomp, "no-hand"},
-      {"no records", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::records, "no-hand"},
       {"a hand of later", need(Kind::kDelay, 0, "connect"), "wire", nullptr, "not-built"},
       {"a hand that can't", need(Kind::kDeny, 0, "write"), "cgroup", nullptr, "no-hand"},
       {"a hand that can't delay", need(Kind::kDelay, 0, "fsync"), "cgroup", nullptr, "no-hand"},
@@ -323,6 +323,29 @@ TEST_CASE("the shim is taken where it decides most calls itself") {
   }
 }
 
+TEST_CASE("without root the shim sees, too, and the rest is supervised") {
+  const Program plain{.identity = "id", .past_preload = {}, .past_libc = {}};
+  const Program fixed{.identity = "id", .past_preload = "is linked statically", .past_libc = {}};
+  plan::Plan plan = two_services();
+  plan.tests[0].observe = {"fsync"};
+  plan.tests[0].needs = {need(Kind::kDeny, 0, "write")};
+  for (const char* flag : {"auto", "shim", "seccomp"}) {
+    CAPTURE(flag);
+    const auto chosen = choose(plan, 0, unprivileged(), {.inject = flag},
+                               {.programs = {plain, fixed}, .escaped = {}});
+    REQUIRE(chosen);
+    const bool shim = flag != std::string("seccomp");
+    CHECK(chosen->sight == Sight::kSupervisor);
+    CHECK(chosen->needs[0] == (shim ? Hand::kShim : Hand::kSeccomp));
+    CHECK(chosen->services[0].shim == shim);
+    // What no fault is about is not refused where the shim can't go.
+    if (flag == std::string("auto")) CHECK_FALSE(chosen->services[1].shim);
+    for (const char* call : {"write", "fsync", "execve", "connect", "mmap"})
+      CHECK(std::ranges::binary_search(chosen->services[0].supervised, nr_of(call)));
+    CHECK(std::ranges::binary_search(chosen->services[1].supervised, nr_of("fsync")));
+  }
+}
+
 TEST_CASE("without the cgroup hook the supervisor denies dials") {
   plan::Plan plan = two_services();
   plan.tests[0].needs = {need(Kind::kDeny, 0, "connect")};
@@ -494,6 +517,7 @@ TEST_CASE("the filter is empty for nothing, and every jump in it is short") {
   std::vector<uint16_t> all;
   for (const abi::Syscall& row : abi::kSyscalls)
     if (row.nr() >= 0) all.push_back(static_cast<uint16_t>(row.nr()));
+  CHECK(seccomp_program(all, true, FBX_SHIM_PROBE_FIXED).size() < 4096);
   const auto program = seccomp_program(all);
   CHECK(program.size() < 4096);
   for (const sock_filter& one : program) {
