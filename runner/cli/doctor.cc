@@ -35,6 +35,8 @@ constexpr Row kRows[] = {
     {"break", "resets", &Capabilities::resets, "partitions: resetting them"},
     {"break", "shim", &Capabilities::shim, "deny and delay, of dynamically linked programs"},
     {"break", "seccomp", &Capabilities::seccomp, "deny and delay of any call"},
+    {"break", "results", &Capabilities::results, "denied closes, which close"},
+    {"break", "accepts", &Capabilities::accepts, "denied accepts, which consume the connection"},
     {"break", "borrow", &Capabilities::borrow, "partitions without root: resets"},
     {"break", "wire", &Capabilities::wire, "delay of connect and send on sockets that do not block"},
     {"isolate", "namespaces", &Capabilities::namespaces, "a network, /tmp and processes per test"},

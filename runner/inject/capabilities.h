@@ -34,6 +34,8 @@ struct Capabilities {
   Capability resets = {};      // raw sockets
   Capability seccomp = {};     // notification with WAIT_KILLABLE_RECV (Linux 5.19)
   Capability borrow = {};      // a service's own socket, copied and disconnected (pidfd_getfd)
+  Capability results = {};     // a call goes on and its result is replaced (ptrace): denied closes
+  Capability accepts = {};     // connections are taken without waiting (io_uring): denied accepts
   Capability shim = {};
   Capability override_return = {};
   Capability fmod_ret = {};

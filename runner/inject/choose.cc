@@ -201,6 +201,7 @@ class Choice {
         refusals_.push_back({.code = "no-hand", .what = service.name + ": " + gap});
         return Hand::kNone;
       }
+    if (need.kind == Need::Kind::kDeny && need.syscall != "*") check_effects(service, need.syscall);
     const bool connect_alone = calls.size() == 1 && hits_connect(calls);
     const Hand hand = connect_alone ? out_.services[s].connect : supervising_hand(s);
     if (!wish_allows(service, hand, what)) return Hand::kNone;
@@ -208,6 +209,18 @@ class Choice {
     if (hand == Hand::kShim) check_shim(service, s, what);
     if (hand == Hand::kSeccomp || hand == Hand::kShim) supervise(s, calls);
     return hand;
+  }
+
+  // What a denied call does all the same, the supervisor does or has done.
+  void check_effects(const plan::Service& service, const std::string& keyword) {
+    for (const Effect effect : effects_of_denied(service, keyword)) {
+      const bool closes = effect == Effect::kCloses;
+      const Capability& needed = closes ? can_.results : can_.accepts;
+      if (needed.works) continue;
+      refuse(service.name + (closes ? ": a denied close, which closes"
+                                    : ": a denied accept, which consumes the connection"),
+             needed);
+    }
   }
 
   void check_shim(const plan::Service& service, size_t s, const std::string& what) {

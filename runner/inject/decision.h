@@ -34,13 +34,14 @@ struct Decision {
   uint8_t kind = 0;                // FBX_KIND_*
   bool cut_short = false;          // a held call that a lift woke
   bool on_wire = false;            // its packets are delayed, not the call
+  bool carried_out = false;        // denied, but it happened: its record has its own result
   bool gone = false;               // the caller died before the answer reached it
   std::string path, peer;
   int16_t peer_service = -1;
+  int32_t fd = -1;
   // Of the shim's: what the event of a denied call shows.
   uint32_t pid = 0;
   std::string exe;
-  int32_t fd = -1;
   std::array<uint64_t, 6> args{};
   bool writes_through = false;
   // Why this call escaped what its rule said; empty = it did not.

@@ -191,6 +191,8 @@ void DecisionJoin::apply(Event& event, Decision& d, const std::vector<JoinRule>&
   }
   if (event.begin_ns == 0 || d.entered_ns < event.begin_ns) event.begin_ns = d.entered_ns;
   if (d.delay_ns && d.rule >= 0 && !d.on_wire) event.flags |= observe::kWasHeld;
+  // What the service got; the record is of what the call would have given.
+  if (d.carried_out) event.ret = -int64_t{d.errnum};
   label(event, d, rules);
   check_result(event, d);
 }

@@ -91,7 +91,8 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   into.packets = has("partition__on_ingress");
   into.sockets = has("sockets__list_tcp");
   into.resets = probe_resets();
-  into.seccomp = probe_seccomp();
+  into.seccomp = probe_seccomp(into.results);
+  into.accepts = probe_accepts();
   into.shim = probe_shim();
   into.wire = cannot("it was not looked at: the first delay that needs it lays it");
   // Asked for only where the kernel hands can't cut.
@@ -102,7 +103,8 @@ void probe_unloaded(const Refusal& why, Capabilities& into) {
   name_what_is_not_built(into);
   into.records = into.cgroup = into.unix_dials = into.packets = into.sockets = from(why);
   into.resets = probe_resets();
-  into.seccomp = probe_seccomp();
+  into.seccomp = probe_seccomp(into.results);
+  into.accepts = probe_accepts();
   into.shim = probe_shim();
   into.borrow = probe_borrow();
 }
@@ -121,7 +123,8 @@ Capabilities probe_machine() {
   out.packets = try_programs({"partition__on_ingress"});
   out.sockets = try_programs({"sockets__list_tcp", "sockets__list_unix"});
   out.resets = probe_resets();
-  out.seccomp = probe_seccomp();
+  out.seccomp = probe_seccomp(out.results);
+  out.accepts = probe_accepts();
   out.shim = probe_shim();
   out.borrow = probe_borrow();
   out.wire = probe_wire();

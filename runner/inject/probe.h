@@ -11,7 +11,10 @@
 namespace fbx::inject {
 
 // A child installs a filter, makes a supervised call, and must get the errno that it was given.
-[[nodiscard]] Capability probe_seccomp();
+// `results`: it makes another, which goes on, and must get an errno all the same.
+[[nodiscard]] Capability probe_seccomp(Capability& results);
+// A connection over loopback is taken from a queue, and none from an empty one.
+[[nodiscard]] Capability probe_accepts();
 // Opens the raw socket that resets are sent by, in the caller's network namespace.
 [[nodiscard]] Capability probe_resets();
 // A child's connection over loopback is disconnected through a copy of its socket; the other end

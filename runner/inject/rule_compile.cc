@@ -6,7 +6,6 @@
 #include <set>
 
 #include "bpf/abi/stats.h"
-#include "bpf/abi/tables.h"
 #include "runner/inject/rule_target.h"
 
 namespace fbx::inject {
@@ -166,16 +165,25 @@ std::vector<uint16_t> keyword_calls(const plan::Service& service, const std::str
   return {all.begin(), all.end()};
 }
 
+Effect effect_of_denied(const abi::Syscall& call) {
+  if (call.families & FBX_F_CLOSE) return Effect::kCloses;
+  if (call.families & FBX_F_ACCEPT) return Effect::kConsumes;
+  return Effect::kNothing;
+}
+
+std::set<Effect> effects_of_denied(const plan::Service& service, const std::string& keyword) {
+  std::set<Effect> all;
+  for (const std::string& word : words_of(service, keyword))
+    for (const abi::Syscall* row : abi::members(word)) all.insert(effect_of_denied(*row));
+  all.erase(Effect::kNothing);
+  return all;
+}
+
 std::string deny_gap(const plan::Service& service, const std::string& keyword) {
   for (const std::string& word : words_of(service, keyword)) {
     for (const abi::Syscall* row : abi::members(word)) {
-      const std::string name(row->name);
-      if (row->families & FBX_F_CLOSE)
-        return "deny of " + name +
-               ": no hand of this fbx closes the descriptor and reports the error";
-      if (row->families & FBX_F_ACCEPT)
-        return "deny of " + name + ": no hand of this fbx consumes the connection it refuses";
-      if (row->traits & FBX_TRAIT_NO_RETURN) return name + " does not return: it can't be denied";
+      if (row->traits & FBX_TRAIT_NO_RETURN)
+        return std::string(row->name) + " does not return: it can't be denied";
     }
   }
   return {};
@@ -213,6 +221,8 @@ Result<CompiledRule> compile_rule(const model::RuleSpec& spec, const plan::Plan&
   out.calls.assign(parts.calls().begin(), parts.calls().end());
   out.connect_only = out.calls.size() == 1 && abi::find_syscall(out.calls[0])->name == "connect";
   collect_flags(out);
+  out.has_effect = out.abi.action == FBX_ACT_DENY &&
+                   !effects_of_denied(service, spec.keyword).empty();
   out.sticky = spec.sticky;
   if (out.sticky && !about_files(out.abi))
     return fail(spec.display + ": sticky=True keeps a file failing, and this is about none");

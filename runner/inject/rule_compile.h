@@ -8,11 +8,13 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
 #include "bpf/abi/rule.h"
+#include "bpf/abi/tables.h"
 #include "spec/model/session.h"
 #include "spec/plan/plan.h"
 
@@ -25,6 +27,7 @@ struct CompiledRule {
   uint32_t flags = 0;              // FBX_KEY_* that some part demands
   bool sticky = false;             // what it failed on a file, it goes on failing there
   bool connect_only = false;       // it hits connect and nothing else
+  bool has_effect = false;         // a deny, and some call of it closes or consumes all the same
 };
 
 // `rule` is its index in the test's log. The seed is the test's own.
@@ -36,8 +39,19 @@ Result<CompiledRule> compile_rule(const model::RuleSpec& spec, const plan::Plan&
 [[nodiscard]] std::vector<uint16_t> keyword_calls(const plan::Service& service,
                                                   const std::string& keyword);
 
-// Why a deny of this keyword can't be carried out by a hand that answers in the call's place, or
-// "" when it can: close would leave the descriptor open, accept the connection in the queue.
+// What a denied call has done all the same (LANGUAGE section 5). A hand that only answers in the
+// call's place can do kNothing.
+enum class Effect : uint8_t {
+  kNothing,
+  kCloses,   // the descriptor is closed
+  kConsumes  // the connection is out of the queue, and closed
+};
+[[nodiscard]] Effect effect_of_denied(const abi::Syscall& call);
+// Those of a keyword's calls, without kNothing.
+[[nodiscard]] std::set<Effect> effects_of_denied(const plan::Service& service,
+                                                 const std::string& keyword);
+
+// Why a deny of this keyword can't be carried out by any hand, or "" when it can.
 [[nodiscard]] std::string deny_gap(const plan::Service& service, const std::string& keyword);
 
 }  // namespace fbx::inject

@@ -145,7 +145,7 @@ Status ShimSide::publish(int16_t service, std::shared_ptr<const ActiveSet> set) 
   std::vector<ShimRule> rules;
   for (size_t i = 0; set && i < set->rules.size(); ++i)
     rules.push_back({.rule = set->abi.rules[i], .globs = set->rules[i].paths,
-                     .supervised = set->rules[i].sticky});
+                     .supervised = set->rules[i].sticky || set->rules[i].has_effect});
   {
     const std::lock_guard lock(mutex_);
     Side& side = found->second;

@@ -40,6 +40,8 @@ constexpr uint32_t kArch = AUDIT_ARCH_X86_64;
 constexpr uint32_t kArch = AUDIT_ARCH_AARCH64;
 #endif
 
+constexpr uint64_t kSettleBoundNs = 1'000'000'000;
+
 // A signal to this thread may end a wait for the listener's lock.
 int retry(int listener, unsigned long request, void* argument) {
   for (;;)
@@ -76,7 +78,7 @@ Status Supervisor::start() {
   timer_.reset(timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
   if (!epoll_ || !stop_event_ || !timer_) return fail_errno("starting the supervisor");
   for (int fd : {stop_event_.get(), timer_.get()}) {
-    epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+    epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<uint64_t>(fd)}};
     if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0)
       return fail_errno("starting the supervisor");
   }
@@ -92,6 +94,7 @@ void Supervisor::stop() {
   const std::lock_guard lock(mutex_);
   listeners_.clear();
   held_.clear();
+  accepting_.clear();
   services_.clear();
 }
 
@@ -101,7 +104,7 @@ Status Supervisor::adopt(int16_t service, int listener) {
   ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
   const std::lock_guard lock(mutex_);
   listeners_[listener] = std::move(fresh);
-  epoll_event event{.events = EPOLLIN, .data = {.fd = listener}};
+  epoll_event event{.events = EPOLLIN, .data = {.u64 = static_cast<uint64_t>(listener)}};
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, listener, &event) == 0) return {};
   const int error = errno;
   listeners_.erase(listener);
@@ -125,8 +128,10 @@ void Supervisor::publish(int16_t service, std::shared_ptr<const ActiveSet> set) 
 }
 
 void Supervisor::wake(const std::vector<uint32_t>& rules) {
+  // Those that were decided before are through before the lift has returned.
+  changer_.settle(kSettleBoundNs);
   const std::lock_guard lock(mutex_);
-  if (held_.empty()) return;
+  give_up_accepts(rules);
   for (auto it = held_.begin(); it != held_.end();) {
     const int32_t rule = it->second.decision.rule;
     const bool lifted = rule >= 0 && std::find(rules.begin(), rules.end(),
@@ -157,6 +162,8 @@ std::vector<Decision> Supervisor::held() const {
   const std::lock_guard lock(mutex_);
   std::vector<Decision> out;
   for (const auto& [due, call] : held_) out.push_back(call.decision);
+  for (const auto& [ready, waiting] : accepting_)
+    if (valid(waiting.call.listener, waiting.call.id)) out.push_back(waiting.call.decision);
   return out;
 }
 
@@ -191,12 +198,14 @@ void Supervisor::run() {
     epoll_event events[16];
     const int n = epoll_wait(epoll_.get(), events, 16, -1);
     for (int i = 0; i < n; ++i) {
-      const int fd = events[i].data.fd;
+      const int fd = static_cast<int>(events[i].data.u64 & ~kOfAccept);
       if (fd == stop_event_.get()) return;
       if (fd == timer_.get()) {
         uint64_t times = 0;
         if (read(fd, &times, sizeof times) < 0 && errno != EAGAIN) continue;
         release_due();
+      } else if (events[i].data.u64 & kOfAccept) {
+        serve_accept(fd);
       } else if (events[i].events & EPOLLIN) {
         serve(fd);
       } else {
@@ -210,6 +219,7 @@ void Supervisor::drop_listener(int fd) {
   const std::lock_guard lock(mutex_);
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   std::erase_if(held_, [&](const auto& held) { return held.second.listener == fd; });
+  std::erase_if(accepting_, [&](const auto& one) { return one.second.call.listener == fd; });
   listeners_.erase(fd);
 }
 
@@ -295,6 +305,7 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
   if (d.action == FBX_ACT_DENY && set.rules[d.position].sticky) stuck_.insert({d.rule, file});
   if (!d.matched && !d.near && !d.lost) return pass(call, true);
 
+  const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
   Decision out;
   out.entered_ns = call.entered_ns;
   out.tid = call.notif->pid;
@@ -308,10 +319,11 @@ void Supervisor::finish(const Call& call, const ActiveSet& set, const CallSeen& 
   out.matched = set.rules_of(d.matched);
   out.near = set.rules_of(d.near);
   out.kind = static_cast<uint8_t>(key.kind);
+  if (const int at = row->arg(FBX_ARG_FD); at >= 0)
+    out.fd = static_cast<int32_t>(call.notif->data.args[static_cast<size_t>(at)]);
   out.peer = seen.peer;
   out.peer_service = static_cast<int16_t>(key.peer_service);
   if (d.lost) out.escape = "its rule's counter could not be reached";
-  const abi::Syscall* row = abi::find_syscall(call.notif->data.nr);
   if (!seen.paths.empty()) out.path = seen.paths.front();
   if (d.delay_ns && d.action != FBX_ACT_ALLOW && freezes_its_loop(*row, key)) {
     const Status carried = put_on_wire(call, *row, out);
@@ -505,13 +517,25 @@ void Supervisor::arm_timer() {
 }
 
 void Supervisor::answer(int listener, uint64_t id, Decision decision) {
+  const abi::Syscall* row = abi::find_syscall(int{decision.nr});
+  const Effect effect = decision.action == FBX_ACT_DENY ? effect_of_denied(*row) : Effect::kNothing;
+  switch (effect) {
+    case Effect::kCloses: return deny_close(listener, id, std::move(decision));
+    case Effect::kConsumes: return deny_accept(listener, id, std::move(decision));
+    case Effect::kNothing: break;
+  }
+  const bool denied = decision.action == FBX_ACT_DENY || decision.action == FBX_DECIDED_CUT;
+  reply(listener, id, std::move(decision), !denied);
+}
+
+void Supervisor::reply(int listener, uint64_t id, Decision decision, bool goes_on) {
   std::memset(response_buffer_.data(), 0, response_buffer_.size());
   auto* response = reinterpret_cast<seccomp_notif_resp*>(response_buffer_.data());
   response->id = id;
-  if (decision.action == FBX_ACT_DENY || decision.action == FBX_DECIDED_CUT)
-    response->error = -decision.errnum;
-  else
+  if (goes_on)
     response->flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  else
+    response->error = -decision.errnum;
   decision.answered_ns = now_ns();
   if (told_) tell_answered(decision);
   if (retry(listener, SECCOMP_IOCTL_NOTIF_SEND, response) != 0) decision.gone = true;

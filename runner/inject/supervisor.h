@@ -28,10 +28,12 @@
 
 #include "base/result.h"
 #include "bpf/abi/stats.h"
+#include "runner/inject/accept_ring.h"
 #include "runner/inject/active_set.h"
 #include "runner/inject/decision.h"
 #include "runner/inject/dial.h"
 #include "runner/inject/peer_finder.h"
+#include "runner/inject/result_changer.h"
 #include "runner/inject/task_view.h"
 #include "runner/inject/wire.h"
 #include "runner/observe/call_log.h"
@@ -102,6 +104,8 @@ class Supervisor {
   [[nodiscard]] bool has_greeted(int16_t service, uint32_t tid) const;
 
  private:
+  // In what epoll_ gives beside a descriptor's number: it is a WaitingAccept's, which may be gone.
+  static constexpr uint64_t kOfAccept = uint64_t{1} << 32;
   struct Listener {
     int16_t service = -1;
     sandbox::Fd fd;
@@ -111,6 +115,11 @@ class Supervisor {
     uint64_t id = 0;
     Decision decision;
     std::vector<Dialled> dialled = {};
+  };
+  // A denied accept that waits for the connection it will consume.
+  struct WaitingAccept {
+    HeldCall call;
+    sandbox::Fd ready;  // an epoll of the listening socket alone, which it does not keep open
   };
   struct ServiceState {
     std::shared_ptr<const ActiveSet> set;
@@ -148,6 +157,16 @@ class Supervisor {
   void pass(const Call& call, bool rules_active);
   void hold(const Call& call, Decision decision);
   void answer(int listener, uint64_t id, Decision decision);
+  void reply(int listener, uint64_t id, Decision decision, bool goes_on);
+  // supervisor_effects.cc: what a denied call does all the same.
+  void deny_close(int listener, uint64_t id, Decision decision);
+  bool let_close(int listener, uint64_t id, Decision decision, const Status& held);
+  void deny_accept(int listener, uint64_t id, Decision decision);
+  Result<bool> consume(int listening);
+  void await_connection(HeldCall call, const sandbox::Fd& listening);
+  void serve_accept(int ready);
+  void give_up_accepts(const std::vector<uint32_t>& rules);
+  [[nodiscard]] bool valid(int listener, uint64_t id) const;
   void release_due();
   void drop_listener(int fd);
   void arm_timer();
@@ -164,6 +183,8 @@ class Supervisor {
   std::map<int, Listener> listeners_;
   std::map<int16_t, ServiceState> services_;
   std::multimap<uint64_t, HeldCall> held_;            // by due time
+  std::map<int, WaitingAccept> accepting_;            // by `ready`
+  std::unique_ptr<AcceptRing> ring_;                  // from the first denied accept
   std::set<std::pair<uint32_t, std::string>> stuck_;  // (sticky rule, a file that it failed on)
   std::vector<Decision> log_;
   std::vector<Passed> passed_;
@@ -176,6 +197,7 @@ class Supervisor {
   Result<Wire*> wire_ = fail("no wire was asked for");
   uint64_t next_id_ = 1;
   std::vector<uint8_t> response_buffer_;
+  ResultChanger changer_;  // last: its thread uses the rest
 };
 
 }  // namespace fbx::inject

@@ -42,7 +42,7 @@ def build(folder):
 def check_linked(fbx):
     """No C++ of the other library, and nothing that only a run needs."""
     linked = run("ldd", fbx, capture_output=True, text=True).stdout
-    wrong = re.findall(r"\b(libstdc\+\+|libbpf|libelf|libcurl|libre2|libspdlog|libmnl)\S*", linked)
+    wrong = re.findall(r"\b(libstdc\+\+|libbpf|libelf|libcurl|libre2|libspdlog|libmnl|liburing)\S*", linked)
     if wrong or "libc++.so" not in linked:
         sys.exit(f"{fbx} is linked with {wrong or 'another C++ library'}:\n{linked}")
 

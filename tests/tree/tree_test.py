@@ -147,7 +147,7 @@ def check_code_map(names):
 # What CMake looks for, and the Debian package that has it (find_package by CMake's own names).
 PACKAGE_OF = {
     "nettle": "nettle-dev", "libutf8proc": "libutf8proc-dev", "gmp": "libgmp-dev",
-    "nlohmann_json": "nlohmann-json3-dev", "re2": "libre2-dev", "libmnl": "libmnl-dev",
+    "nlohmann_json": "nlohmann-json3-dev", "re2": "libre2-dev", "libmnl": "libmnl-dev", "liburing": "liburing-dev",
     "CURL": "libcurl4-openssl-dev", "bpf": "libbpf-dev", "elf": "libelf-dev", "z": "zlib1g-dev",
     "PkgConfig": "pkg-config", "Python3": "python3", "Threads": "g++",
     "event_${part}": "libevent-dev", "libevent_${part}.a": "libevent-dev", "yaml-0.1": "libyaml-dev",

@@ -22,7 +22,7 @@ constexpr Capability Capabilities::* kKernel[] = {
 Capabilities root() {
   Capabilities can;
   for (auto member : kKernel) can.*member = {.works = true};
-  can.seccomp = can.borrow = can.namespaces = can.overlay = can.cgroups = {.works = true};
+  can.seccomp = can.results = can.accepts = can.borrow = can.namespaces = can.overlay = can.cgroups = {.works = true};
   const Capability later{.works = false, .why = "not yet", .remedy = "", .built = false};
   can.shim = can.override_return = can.fmod_ret = can.lsm = can.wire = later;
   return can;

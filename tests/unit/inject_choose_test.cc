@@ -27,6 +27,8 @@ Capabilities everything() {
           .resets = yes,
           .seccomp = yes,
           .borrow = yes,
+          .results = yes,
+          .accepts = yes,
           .shim = yes,
           .override_return = later,
           .fmod_ret = later,
@@ -160,6 +162,31 @@ TEST_CASE("what no hand can do is refused by name") {
     REQUIRE(chosen.error().size() >= 1);
     CHECK(chosen.error()[0].code == row.code);
     CHECK_FALSE(chosen.error()[0].what.empty());
+  }
+}
+
+struct EffectRow {
+  const char* keyword;
+  Capability Capabilities::* needed;
+};
+
+TEST_CASE("a denied call that does something all the same is refused where it could not") {
+  const EffectRow rows[] = {{"close", &Capabilities::results},
+                            {"close_range", &Capabilities::results},
+                            {"accept", &Capabilities::accepts},
+                            {"accept4", &Capabilities::accepts}};
+  for (const EffectRow& row : rows) {
+    CAPTURE(row.keyword);
+    plan::Plan plan = two_services();
+    plan.tests[0].needs = {need(Kind::kDeny, 0, row.keyword)};
+    CHECK(choose(plan, 0, everything()));
+    Capabilities can = everything();
+    can.*row.needed = no("the kernel said no");
+    const auto refused = choose(plan, 0, can);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error()[0].code == "no-hand");
+    plan.tests[0].needs[0].kind = Kind::kDelay;
+    CHECK(choose(plan, 0, can));
   }
 }
 
@@ -437,7 +464,7 @@ TEST_CASE("a keyword hits what the language says") {
 TEST_CASE("rules that can't be carried out are errors that name them") {
   const plan::Plan plan = two_services();
   std::vector<model::RuleSpec> bad;
-  for (const char* keyword : {"close", "accept", "exit", "nothing"}) bad.push_back(spec(keyword));
+  for (const char* keyword : {"exit", "nothing"}) bad.push_back(spec(keyword));
   bad.push_back(spec("write"));
   bad.back().max_fires = 1ull << 30;
   bad.push_back(spec("connect"));
