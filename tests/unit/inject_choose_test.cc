@@ -140,8 +140,6 @@ TEST_CASE("what no hand can do is refused by name") {
       {"no seccomp", need(Kind::kDeny, 0, "write"), "auto", &Capabilities::seccomp, "no-hand"},
       {"no packets", need(Kind::kPartition, -1, "", "drop"), "auto", &Capabilities::packets,
        "no-hand"},
-      {"close", need(Kind::kDeny, 0, "close"), "auto", nullptr, "no-hand"},
-      {"accept", need(Kind::kDeny, 0, "accept"), "auto", nullptr, "no-hand"},
       {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},
       {"a hand that is not there", need(Kind::kDeny, 0, "write"), "override", nullptr, "not-built"},
       {"no shim", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::shim, "no-hand"},

@@ -70,7 +70,7 @@ static long op_pwritev(char** w) {
 }
 static long op_pwritev2(char** w) {
   struct iovec one = {bytes, size_of(w[1])};
-  return pwritev2(slot(w[0]), &one, 1, 0, w[2] != NULL ? RWF_DSYNC : 0);
+  return pwritev2(slot(w[0]), &one, 1, 0, w[1] != NULL && w[2] != NULL ? RWF_DSYNC : 0);
 }
 static long op_raw_write(char** w) {
   return syscall(SYS_write, slot(w[0]), bytes, size_of(w[1]));

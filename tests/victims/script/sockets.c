@@ -42,7 +42,7 @@ static long op_socket(char** w) {
     if (strcmp(kinds[i].name, w[1]) != 0) continue;
     const int nonblock = w[2] != NULL ? SOCK_NONBLOCK : 0;
     const int fd = socket(kinds[i].domain, kinds[i].type | nonblock, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd >= 0) setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     return keep(w[0], fd);
   }
   errno = EPROTO;
