@@ -48,6 +48,14 @@ static __always_inline uint64_t regs__compat_second(const struct pt_regs *regs) 
   return (uint32_t)regs->cx;
 }
 
+// A store that follows all stores before it: x86 keeps stores in order, only the compiler must not
+// move them.
+#define FBX_STORE_LAST(target, value)       \
+  do {                                      \
+    asm volatile("" ::: "memory");          \
+    *(volatile typeof(target) *)&(target) = (value); \
+  } while (0)
+
 #else
 #error "add this architecture's registers here"
 #endif

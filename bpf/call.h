@@ -23,11 +23,18 @@ static const volatile uint16_t fbx_compat_calls[FBX_NR_LIMIT] = {
     FBX_COMPAT_SYSCALLS(FBX_COMPAT_ROW)};
 static const volatile uint16_t fbx_compat_socketcalls[32] = {FBX_SOCKETCALLS(FBX_COMPAT_ROW)};
 
-static __always_inline struct fbx_call_id call__identify(const struct pt_regs *regs, long nr) {
+// Of a number as it stands in the register.
+static __always_inline int call__may_matter(uint32_t nr) {
+  uint32_t *asked = bpf_map_lookup_elem(&fbx_asked, &nr);
+  return asked && *asked;
+}
+
+static __always_inline struct fbx_call_id call__identify(const struct pt_regs *regs,
+                                                         struct task_struct *task, long nr) {
   struct fbx_call_id call = {.nr = nr};
   uint64_t ip = regs__ip(regs);
   if (ip >= FBX_OWN_CALLS && ip < FBX_OWN_CALLS_END) return call;
-  if (task__in_compat_call(bpf_get_current_task_btf())) {
+  if (task__in_compat_call(task)) {
     uint32_t number = nr;
     uint32_t native = number < FBX_NR_LIMIT ? fbx_compat_calls[number & (FBX_NR_LIMIT - 1)] : 0;
     if (number == FBX_COMPAT_SOCKETCALL) {
@@ -86,12 +93,12 @@ __noinline int call__of_file(uint64_t file_address, const struct fbx_service *se
   struct file *file = (struct file *)file_address;
   if (!file || !service || !open || !scratch) return 0;
   struct fbx_call *record = &open->record.call;
-  struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
-  struct inode *inode = BPF_CORE_READ(file, f_inode);
+  struct dentry *dentry = kernel__read(file, f_path.dentry);
+  struct inode *inode = kernel__read(file, f_inode);
   struct fbx_place place = {
-      .dentry = dentry, .mnt = BPF_CORE_READ(file, f_path.mnt), .inode = inode};
-  uint16_t mode = BPF_CORE_READ(inode, i_mode);
-  record->open_flags = BPF_CORE_READ(file, f_flags);
+      .dentry = dentry, .mnt = kernel__read(file, f_path.mnt), .inode = inode};
+  uint16_t mode = kernel__read(inode, i_mode);
+  record->open_flags = kernel__read(file, f_flags);
   if (record->open_flags & (FBX_O_DSYNC | FBX_O_SYNC_BIT)) record->flags |= FBX_SAW_SYNC;
   if (record->open_flags & FBX_O_NONBLOCK) record->flags |= FBX_SAW_NONBLOCK;
   place.kind = inode__kind(inode, mode);
@@ -103,9 +110,9 @@ __noinline int call__of_file(uint64_t file_address, const struct fbx_service *se
     return 0;
   }
   if (place.kind == FBX_KIND_PIPE || place.kind == FBX_KIND_OTHER) return 0;
-  if (!BPF_CORE_READ(dentry, d_hash.pprev)) record->flags |= FBX_SAW_UNHASHED;
+  if (!kernel__read(dentry, d_hash.pprev)) record->flags |= FBX_SAW_UNHASHED;
   uint32_t flags = 0;
-  record->strings[FBX_STRING_FILE] = place__string(&place, scratch, service, &flags);
+  record->strings[FBX_STRING_FILE] = place__string(&place, scratch, service, open, &flags);
   record->flags |= flags;
   return 0;
 }
@@ -113,7 +120,8 @@ __noinline int call__of_file(uint64_t file_address, const struct fbx_service *se
 // Where a relative path begins: the working directory, or the directory behind a descriptor.
 #define FBX_AT_FDCWD (-100)
 static __always_inline uint64_t call__base(int dirfd, const struct fbx_service *service,
-                                      struct fbx_scratch *scratch) {
+                                           struct fbx_open_call *open,
+                                           struct fbx_scratch *scratch) {
   struct task_struct *task = bpf_get_current_task_btf();
   struct dentry *dentry;
   struct vfsmount *mnt;
@@ -131,7 +139,7 @@ static __always_inline uint64_t call__base(int dirfd, const struct fbx_service *
                             .mnt = mnt,
                             .inode = BPF_CORE_READ(dentry, d_inode),
                             .kind = FBX_KIND_FILE};
-  return place__string(&place, scratch, service, &flags);
+  return place__string(&place, scratch, service, open, &flags);
 }
 
 // A path argument and, when it is relative, its base. Read at the begin when it is there, else at
@@ -152,7 +160,7 @@ __noinline int call__of_path(uint64_t address, int dirfd, uint32_t which,
     return 0;
   }
   record->flags &= ~FBX_SAW_NO_PATH;
-  if (scratch->bytes[0] != '/') record->strings[base] = call__base(dirfd, service, scratch);
+  if (scratch->bytes[0] != '/') record->strings[base] = call__base(dirfd, service, open, scratch);
   return 0;
 }
 
@@ -232,12 +240,19 @@ __noinline int call__describe(uint32_t nr, const struct fbx_service *service,
   return 0;
 }
 
+// include/linux/sched.h: TASK_COMM_LEN. Byte by byte, because that is what the verifier lets through
+// without a helper.
+static __always_inline void task__comm(struct task_struct *task, char out[FBX_COMM]) {
+  struct task_struct *leader = task->group_leader;
+#pragma unroll
+  for (int i = 0; i < FBX_COMM; i++) out[i] = leader->comm[i];
+}
+
 // A record of which nothing is known yet but whose it is, and when.
-__noinline int call__start(uint32_t nr, const struct fbx_service *service,
-                           struct fbx_open_call *open, uint32_t saw) {
-  if (!service || !open) return 0;
+static __always_inline void call__start(uint32_t nr, struct task_struct *task,
+                                        const struct fbx_service *service,
+                                        struct fbx_open_call *open, uint32_t saw) {
   struct fbx_call *record = &open->record.call;
-  struct task_struct *task = bpf_get_current_task_btf();
   __builtin_memset(record, 0, sizeof(*record));
   open->is_sock = 0;
   open->at_end = !(saw & FBX_SAW_BEGIN);
@@ -246,30 +261,58 @@ __noinline int call__start(uint32_t nr, const struct fbx_service *service,
   record->flags = saw;
   record->nr = nr;
   record->fd = -1;
-  head__fill(&record->head, FBX_RECORD_CALL, sizeof(*record), service, 0);
-  bpf_probe_read_kernel(record->comm, sizeof(record->comm), &task->group_leader->comm);
-  return 0;
+  record->head.service = service->service;
+  record->head.generation = service->generation;
+  record->head.tid = task->pid;
+  record->head.pid = task->tgid;
+  task__comm(task, record->comm);
 }
 
-// Everything that can be known before the call runs.
-static __always_inline void call__begin(const struct pt_regs *regs, const struct fbx_call_id *call,
-                                        const struct fbx_service *service,
-                                        struct fbx_open_call *open, struct fbx_scratch *scratch,
-                                        uint32_t saw) {
-  struct fbx_call *record = &open->record.call;
-  call__start(call->nr, service, open, saw | (call->compat ? FBX_SAW_COMPAT : 0));
+static __always_inline void call__take_args(const struct pt_regs *regs,
+                                            const struct fbx_call_id *call,
+                                            struct fbx_call *record) {
   if (call->socketcall)
     call__socketcall_args(call->socketcall, record->args);
   else if (call->compat)
     regs__compat_args(regs, record->args);
   else
     regs__args(regs, record->args);
+}
+
+static __always_inline uint32_t call__saw(const struct fbx_call_id *call) {
+  return call->compat ? FBX_SAW_COMPAT : 0;
+}
+
+// Everything that can be known before the call runs.
+static __always_inline void call__begin(const struct pt_regs *regs, struct task_struct *task,
+                                        const struct fbx_call_id *call,
+                                        const struct fbx_service *service,
+                                        struct fbx_open_call *open, struct fbx_scratch *scratch) {
+  call__start(call->nr, task, service, open, FBX_SAW_BEGIN | call__saw(call));
+  call__take_args(regs, call, &open->record.call);
   call__describe(call->nr, service, open, scratch);
 }
 
-__noinline int call__hand_over(const struct fbx_service *service, struct fbx_open_call *open,
-                               long ret) {
+__noinline int call__start_late(uint32_t nr, const struct fbx_service *service,
+                                struct fbx_open_call *open, uint32_t saw) {
   if (!service || !open) return 0;
+  call__start(nr, bpf_get_current_task_btf(), service, open, saw);
+  return 0;
+}
+
+// What call__begin() does, at the call's end: seccomp denied it, or the test began in its middle.
+static __always_inline void call__begin_late(const struct pt_regs *regs,
+                                             const struct fbx_call_id *call,
+                                             const struct fbx_service *service,
+                                             struct fbx_open_call *open) {
+  struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_EXIT);
+  call__start_late(call->nr, service, open, call__saw(call));
+  call__take_args(regs, call, &open->record.call);
+  if (scratch) call__describe(call->nr, service, open, scratch);
+}
+
+static __always_inline void call__finish(const struct fbx_service *service,
+                                         struct fbx_open_call *open, long ret) {
   struct fbx_call *record = &open->record.call;
   record->ret = ret;
   record->head.time_ns = bpf_ktime_get_ns();
@@ -277,14 +320,25 @@ __noinline int call__hand_over(const struct fbx_service *service, struct fbx_ope
   uint32_t size = open->is_sock ? sizeof(open->record) : sizeof(*record);
   record->head.size = size;
   service__emit(service, &open->record, size);
+}
+
+__noinline int call__hand_over(const struct fbx_service *service, struct fbx_open_call *open,
+                               long ret) {
+  if (service && open) call__finish(service, open, ret);
   return 0;
+}
+
+static __always_inline int call__has_more(uint32_t nr, const struct fbx_call *record, long ret) {
+  const volatile struct fbx_shape *shape = &fbx_shapes[nr & (FBX_NR_LIMIT - 1)];
+  return (record->flags & FBX_SAW_NO_PATH) || nr == fbx_nr_connect ||
+         ((shape->traits & FBX_TRAIT_RETURNS_FD) && ret >= 0);
 }
 
 // What only the end can tell: the new descriptor, both ends of a connection just made, arguments
 // that were not there at the begin.
 __noinline int call__learn_at_end(uint32_t nr, const struct fbx_service *service,
-                                  struct fbx_open_call *open, struct fbx_scratch *scratch,
-                                  long ret) {
+                                  struct fbx_open_call *open, long ret) {
+  struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_EXIT);
   if (!service || !open || !scratch) return 0;
   const volatile struct fbx_shape *shape = &fbx_shapes[nr & (FBX_NR_LIMIT - 1)];
   struct fbx_call *record = &open->record.call;
@@ -310,27 +364,39 @@ __noinline int call__learn_at_end(uint32_t nr, const struct fbx_service *service
   return 0;
 }
 
+// i386's restart_syscall has the number of the native read, so nobody asks for it before there is one
+// to come.
+static __always_inline void call__ask_for_compat_restart(void) {
+  uint32_t zero = 0;
+  uint32_t *asked = bpf_map_lookup_elem(&fbx_asked, &zero);
+  if (asked) *asked = 1;
+}
+
 #define FBX_RET_IS_RESTART(ret) ((ret) <= -512 && (ret) >= -516 && (ret) != -515)
 
-static __always_inline void call__end(const struct pt_regs *regs, const struct fbx_call_id *call,
-                                      const struct fbx_service *service, struct fbx_open_call *open,
-                                      long ret) {
-  struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_EXIT);
-  if (!scratch) return;
+static __always_inline void call__count_restart(uint32_t nr, struct fbx_open_call *open,
+                                                long ret) {
   struct fbx_call *record = &open->record.call;
-  int begun = (open->seq & 1) && record->nr == call->nr &&
-              open->generation == service->generation;
-  if (!begun) call__begin(regs, call, service, open, scratch, 0);
-  call__learn_at_end(call->nr, service, open, scratch, ret);
   if (FBX_RET_IS_RESTART(ret)) {
+    if (record->flags & FBX_SAW_COMPAT) call__ask_for_compat_restart();
     record->flags |= FBX_SAW_RESTART;
     if (open->restarts < 0xffff) open->restarts++;
-    open->restart_nr = call->nr;
-  } else if (open->restarts && open->restart_nr == call->nr) {
+    open->restart_nr = nr;
+  } else if (open->restarts && open->restart_nr == nr) {
     open->restarts--;
   }
-  call__hand_over(service, open, ret);
-  if (open->seq & 1) __sync_fetch_and_add(&open->seq, 1);
+}
+
+// The record, as it was begun, is completed and handed over.
+__noinline int call__end(uint32_t nr, const struct fbx_service *service, struct fbx_open_call *open,
+                         long ret) {
+  if (!service || !open) return 0;
+  struct fbx_call *record = &open->record.call;
+  if (call__has_more(nr, record, ret)) call__learn_at_end(nr, service, open, ret);
+  call__count_restart(nr, open, ret);
+  call__finish(service, open, ret);
+  if (open->seq & 1) open__turn(open);
+  return 0;
 }
 
 // rt_sigreturn ends with nr −1 and the interrupted call's result (arch/x86/kernel/signal_64.c).
@@ -351,6 +417,6 @@ static __always_inline int call__end_handler(const struct fbx_service *service, 
   record->flags |= FBX_SAW_SIGRETURN;
   if (ret == -4 && open->restarts) open->restarts--;
   call__hand_over(service, open, ret);
-  if (open->seq & 1) __sync_fetch_and_add(&open->seq, 1);
+  if (open->seq & 1) open__turn(open);
   return 0;
 }

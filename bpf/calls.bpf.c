@@ -14,7 +14,11 @@
 //                         end of the signal handler is recorded too, so that the reader can tell
 //                         what became of it. restart_syscall goes by the name of what it restarts
 //   32-bit calls          are told by TS_COMPAT; their numbers mean something else
+//
+// What nobody asked about costs every call of the machine, and helpers are what costs: the first test
+// is a load from an array, the second (whose task is it) one helper and a look-up.
 #define FBX_OBSERVE_MAP
+#define FBX_DIRECT_READS
 #include "bpf/call.h"
 
 static __always_inline int marker__is_one(uint64_t nr, const struct pt_regs *regs) {
@@ -48,9 +52,11 @@ static __always_inline int marker__write(const struct pt_regs *regs) {
 // include/trace/events/syscalls.h: TP_PROTO(struct pt_regs *regs, long id)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(calls__on_enter, struct pt_regs *regs, long id) {
-  struct fbx_service *service = task__service();
+  if (!call__may_matter(id)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  struct fbx_service *service = task__watched(task);
   if (!service) return 0;
-  struct fbx_call_id call = call__identify(regs, id);
+  struct fbx_call_id call = call__identify(regs, task, id);
   if (!call.known) return 0;
   const volatile struct fbx_shape *shape = &fbx_shapes[call.nr & (FBX_NR_LIMIT - 1)];
   int wanted = service__wants(service, call.nr);
@@ -67,12 +73,12 @@ int BPF_PROG(calls__on_enter, struct pt_regs *regs, long id) {
   if (!wanted) return 0;
   struct fbx_scratch *scratch = scratch__get(FBX_SCRATCH_ENTER);
   if (!scratch) return 0;
-  call__begin(regs, &call, service, open, scratch, FBX_SAW_BEGIN);
+  call__begin(regs, task, &call, service, open, scratch);
   if (shape->traits & FBX_TRAIT_NO_RETURN) {
     call__hand_over(service, open, 0);
     return 0;
   }
-  __sync_fetch_and_add(&open->seq, 1);
+  open__turn(open);
   return 0;
 }
 
@@ -81,10 +87,13 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(calls__on_exit, struct pt_regs *regs, long ret) {
   uint64_t nr = regs__nr(regs);
   if (marker__is_one(nr, regs)) return marker__write(regs);
-  struct fbx_service *service = task__service();
+  int handler_ends = nr == (uint64_t)-1;
+  if (!handler_ends && !call__may_matter(nr)) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  struct fbx_service *service = task__watched(task);
   if (!service) return 0;
-  if (nr == (uint64_t)-1) return call__end_handler(service, ret);
-  struct fbx_call_id call = call__identify(regs, nr);
+  if (handler_ends) return call__end_handler(service, ret);
+  struct fbx_call_id call = call__identify(regs, task, nr);
   if (!call.known) return 0;
   const volatile struct fbx_shape *shape = &fbx_shapes[call.nr & (FBX_NR_LIMIT - 1)];
   int wanted = service__wants(service, call.nr);
@@ -98,7 +107,10 @@ int BPF_PROG(calls__on_exit, struct pt_regs *regs, long ret) {
     shape = &fbx_shapes[call.nr & (FBX_NR_LIMIT - 1)];
     wanted = 1;
   }
-  if (wanted) call__end(regs, &call, service, open, ret);
+  if (wanted) {
+    if (!open__has_begun(open, service, call.nr)) call__begin_late(regs, &call, service, open);
+    call__end(call.nr, service, open, ret);
+  }
   if (naming) naming__end(service, open);
   return 0;
 }

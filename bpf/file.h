@@ -22,30 +22,36 @@
 
 // The task's own file of that number, or NULL. fs/file.c; read without a lock: another thread that
 // closes it at this moment may win, as it may against the call itself.
-static __always_inline struct file *fd__file(int fd) {
-  struct task_struct *task = bpf_get_current_task_btf();
+static __always_inline struct file *fd__file_of(struct task_struct *task, int fd) {
   if (fd < 0) return 0;
   struct fdtable *table = task->files->fdt;
   if ((unsigned int)fd >= table->max_fds) return 0;
   struct file **files = table->fd;
-  struct file *file = 0;
-  bpf_probe_read_kernel(&file, sizeof(file), &files[fd]);
-  return file;
+  struct timespec64 *slot = (void *)&files[fd];  // any structure that begins with a word
+  return (struct file *)kernel__read(slot, tv_sec);
+}
+
+static __always_inline struct file *fd__file(int fd) {
+  return fd__file_of(bpf_get_current_task_btf(), fd);
 }
 
 // Sockets come back as FBX_KIND_SOCKET: fbx_socket_kind() says more. memfds live on the kernel's
 // own mount of tmpfs, which has no parent and no mount point: the caller's walk finds that out.
+static __always_inline int inode__is_pseudo(struct inode *inode) {
+  struct super_block *sb = kernel__read(inode, i_sb);
+  return fbx_is_pseudo_filesystem(kernel__read(sb, s_magic));
+}
+
 static __always_inline uint32_t inode__kind(struct inode *inode, uint16_t mode) {
   switch (mode & FBX_S_IFMT) {
     case FBX_S_IFSOCK: return FBX_KIND_SOCKET;
     case FBX_S_IFIFO: return FBX_KIND_PIPE;
     case FBX_S_IFCHR:
-      return fbx_is_tty(BPF_CORE_READ(inode, i_rdev) >> 20) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
+      return fbx_is_tty(kernel__read(inode, i_rdev) >> 20) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
     case FBX_S_IFBLK: return FBX_KIND_PSEUDO;
     case FBX_S_IFREG:
     case FBX_S_IFDIR:
-      return fbx_is_pseudo_filesystem(BPF_CORE_READ(inode, i_sb, s_magic)) ? FBX_KIND_PSEUDO
-                                                                           : FBX_KIND_FILE;
+      return inode__is_pseudo(inode) ? FBX_KIND_PSEUDO : FBX_KIND_FILE;
   }
   return FBX_KIND_OTHER;
 }

@@ -32,7 +32,7 @@ struct pt_regs {
 };
 
 struct qstr {
-  uint32_t len;
+  uint64_t hash_len;
   const unsigned char *name;
 };
 
@@ -94,6 +94,10 @@ struct files_struct {
 
 struct fs_struct {
   struct path root, pwd;
+};
+
+struct timespec64 {
+  long long tv_sec;
 };
 
 struct kernfs_node {
@@ -252,5 +256,31 @@ struct bpf_iter__unix {
 };
 
 #pragma clang attribute pop
+
+// One field of a kernel structure: `type *object` may be any address. Where the kernel allows it, a
+// load whose fault the kernel catches; else a copy by a helper, which costs ten times as much. Only one
+// file can ask for the former: the linker (libbpf 1.1: linker_append_btf) does not join objects that
+// name the same function of the kernel.
+#ifdef FBX_DIRECT_READS
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+// net/core/filter.c and kernel/bpf/helpers.c got both in one release (6.2). A call of what is not
+// there may stand in a branch that the verifier can see to be dead.
+enum bpf_func_id___cast { BPF_FUNC_cgrp_storage_get___cast = 210 };
+#define kernel__is_direct() \
+  bpf_core_enum_value_exists(enum bpf_func_id___cast, BPF_FUNC_cgrp_storage_get___cast)
+#define kernel__read(object, field)                                                          \
+  ({                                                                                         \
+    typeof((object)->field) value_;                                                          \
+    if (kernel__is_direct())                                                                 \
+      value_ = ((typeof(object))bpf_rdonly_cast(                                             \
+                    (object), bpf_core_type_id_kernel(typeof(*(object)))))                   \
+                   ->field;                                                                  \
+    else                                                                                     \
+      bpf_core_read(&value_, sizeof(value_), &(object)->field);                              \
+    value_;                                                                                  \
+  })
+#else
+#define kernel__read(object, field) BPF_CORE_READ(object, field)
+#endif
 
 #define FBX_LICENSE char fbx_license[] SEC("license") = "Dual BSD/GPL"

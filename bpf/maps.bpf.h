@@ -33,6 +33,15 @@ struct fbx_services_map {
 };
 FBX_MAP struct fbx_services_map fbx_services SEC(".maps");
 
+struct fbx_near_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, FBX_NEAR_SLOTS);
+  __type(key, uint32_t);
+  __type(value, struct fbx_near);
+};
+FBX_MAP struct fbx_near_map fbx_near SEC(".maps");
+
 struct fbx_config_map {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
@@ -40,6 +49,14 @@ struct fbx_config_map {
   __type(value, struct fbx_config);
 };
 FBX_MAP struct fbx_config_map fbx_config SEC(".maps");
+
+struct fbx_asked_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, FBX_NR_LIMIT);
+  __type(key, uint32_t);
+  __type(value, uint32_t);
+};
+FBX_MAP struct fbx_asked_map fbx_asked SEC(".maps");
 
 struct fbx_workers_map {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -3,6 +3,7 @@
 // Maps that only the observing programs share. calls.bpf.c defines them.
 #pragma once
 
+#include "bpf/arch.h"
 #include "bpf/service.h"
 #include "bpf/walk.h"
 
@@ -54,6 +55,13 @@ struct fbx_paths_map {
 };
 FBX_OBSERVE_MAP struct fbx_paths_map fbx_paths SEC(".maps");
 
+// A path that a thread used lately.
+struct fbx_kept_path {
+  struct fbx_path_key key;
+  struct fbx_path_value value;
+};
+#define FBX_KEPT_PATHS 4
+
 // What a thread is in the middle of.
 struct fbx_open_call {
   uint64_t seq;           // odd: inside a call of interest
@@ -65,7 +73,18 @@ struct fbx_open_call {
   uint32_t at_end;        // it is being built or completed at sys_exit
   uint32_t pad;
   struct fbx_sock_call record;
+  struct fbx_kept_path kept[FBX_KEPT_PATHS];
 };
+
+static __always_inline int open__has_begun(const struct fbx_open_call *open,
+                                           const struct fbx_service *service, uint32_t nr) {
+  return (open->seq & 1) && open->record.call.nr == nr && open->generation == service->generation;
+}
+
+// Begins or ends the thread's call, for the iterator, which may look at any moment.
+static __always_inline void open__turn(struct fbx_open_call *open) {
+  FBX_STORE_LAST(open->seq, open->seq + 1);
+}
 
 struct fbx_open_calls_map {
   __uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -81,6 +100,10 @@ static __always_inline struct fbx_scratch *scratch__get(uint32_t index) {
   return scratch;
 }
 
+// Small records ask after the reader only now and then: FBX_WAKE_WINDOW is wider than what a
+// processor writes in between.
+#define FBX_WAKE_EVERY 15
+
 // Hands a finished record over: exactly one of written and lost counts it.
 static __always_inline int service__emit(const struct fbx_service *service, void *record,
                                          uint64_t size) {
@@ -89,10 +112,15 @@ static __always_inline int service__emit(const struct fbx_service *service, void
     worker__count_unbuilt(service->worker);
     return -1;
   }
-  if (bpf_ringbuf_output(ring, record, size, ring__wakeup(ring, service)) != 0) {
-    worker__count_lost(service->worker);
+  struct fbx_count *count = worker__count(service->worker);
+  if (!count) return -1;
+  uint64_t wakeup = size > 512 || !(*(volatile uint64_t *)&count->written & FBX_WAKE_EVERY)
+                        ? ring__wakeup(ring, service)
+                        : BPF_RB_NO_WAKEUP;
+  if (bpf_ringbuf_output(ring, record, size, wakeup) != 0) {
+    __sync_fetch_and_add(&count->lost, 1);
     return -1;
   }
-  worker__count_written(service->worker);
+  __sync_fetch_and_add(&count->written, 1);
   return 0;
 }

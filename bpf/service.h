@@ -28,6 +28,28 @@ static __always_inline struct fbx_service *task__service(void) {
   return id ? bpf_map_lookup_elem(&fbx_services, &id) : 0;
 }
 
+// The entry of that identity, or NULL.
+static __always_inline struct fbx_service *service__of(uint64_t id) {
+  uint32_t slot = id & (FBX_NEAR_SLOTS - 1);
+  struct fbx_near *near = bpf_map_lookup_elem(&fbx_near, &slot);
+  if (!near) return 0;
+  uint64_t owner = *(volatile uint64_t *)&near->id;
+  if (owner == id) return &near->service;
+  return owner ? bpf_map_lookup_elem(&fbx_services, &id) : 0;
+}
+
+// As task__service(), for programs that may read the running task's own structures: no helper where
+// the task lives in the leaf itself.
+static __always_inline struct fbx_service *task__watched(struct task_struct *task) {
+  uint32_t level = config__leaf_level();
+  if (!level) return 0;
+  struct cgroup *cgroup = task->cgroups->dfl_cgrp;
+  int depth = cgroup->level;
+  if (depth < (int)level) return 0;
+  uint64_t id = depth == (int)level ? cgroup->kn->id : bpf_get_current_ancestor_cgroup_id(level);
+  return service__of(id);
+}
+
 // The same id for any cgroup (of a socket, of another task). Its walk is a function with external
 // linkage, which the verifier checks once and not at every call; addresses travel as numbers.
 #define FBX_CGROUP_DEPTH 24
@@ -87,7 +109,7 @@ static __always_inline void worker__count_unbuilt(uint32_t worker) {
 // Wakes the reader when what has gathered passes a multiple of wake_at (a power of two), not at each
 // record beyond it: a wake-up costs microseconds. The window is wide enough that records of several
 // processors can't all step over it.
-#define FBX_WAKE_WINDOW 4096
+#define FBX_WAKE_WINDOW 32768
 static __always_inline uint64_t ring__wakeup(void *ring, const struct fbx_service *service) {
   uint64_t gathered = bpf_ringbuf_query(ring, BPF_RB_AVAIL_DATA);
   uint64_t beyond = gathered & (service->wake_at - 1);

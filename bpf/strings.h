@@ -60,15 +60,20 @@ struct fbx_place {
   uint32_t kind;   // FBX_KIND_* of the inode
 };
 
-static __always_inline void place__key(const struct fbx_place *place, struct fbx_path_key *key) {
-  struct task_struct *task = bpf_get_current_task_btf();
+static __always_inline void place__key(struct task_struct *task, const struct fbx_place *place,
+                                       struct fbx_path_key *key) {
   __builtin_memset(key, 0, sizeof(*key));
   key->dentry = (uint64_t)place->dentry;
   key->mnt = (uint64_t)place->mnt;
   key->root = (uint64_t)task->fs->root.dentry;
   key->inode = (uint64_t)place->inode;
   struct dentry *dentry = place->dentry;
-  bpf_probe_read_kernel(&key->name_hash, 8, &dentry->d_name);
+  key->name_hash = kernel__read(dentry, d_name.hash_len);
+}
+
+static __always_inline int key__equals(const struct fbx_path_key *a, const struct fbx_path_key *b) {
+  return a->dentry == b->dentry && a->mnt == b->mnt && a->root == b->root && a->inode == b->inode &&
+         a->name_hash == b->name_hash && a->epoch == b->epoch && a->generation == b->generation;
 }
 
 // Walks and sends. *flags gets FBX_SAW_OUTSIDE and FBX_SAW_CUT.
@@ -88,19 +93,27 @@ static __always_inline uint64_t place__walk(const struct fbx_place *place,
 }
 
 __noinline uint64_t place__string(const struct fbx_place *place, struct fbx_scratch *scratch,
-                                  const struct fbx_service *service, uint32_t *flags) {
-  if (!place || !scratch || !service || !flags) return 0;
+                                  const struct fbx_service *service, struct fbx_open_call *open,
+                                  uint32_t *flags) {
+  if (!place || !scratch || !service || !open || !flags) return 0;
   uint32_t worker = service->worker;
   struct fbx_epoch *epoch = bpf_map_lookup_elem(&fbx_epochs, &worker);
   if (!epoch) return 0;
   struct fbx_path_key key;
-  place__key(place, &key);
+  place__key(bpf_get_current_task_btf(), place, &key);
   key.generation = service->generation;
   key.epoch = *(volatile uint64_t *)&epoch->epoch;
   int steady = *(volatile uint64_t *)&epoch->busy == 0;
+  struct fbx_kept_path *near = &open->kept[(key.dentry >> 6) & (FBX_KEPT_PATHS - 1)];
   if (steady) {
+    if (key__equals(&near->key, &key)) {
+      *flags = near->value.flags;
+      return near->value.id;
+    }
     struct fbx_path_value *kept = bpf_map_lookup_elem(&fbx_paths, &key);
     if (kept) {
+      near->key = key;
+      near->value = *kept;
       *flags = kept->flags;
       return kept->id;
     }

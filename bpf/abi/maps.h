@@ -38,11 +38,27 @@ struct fbx_service {
   uint64_t interest[FBX_INTEREST_WORDS];  // bit = native syscall number
 };
 
+// `fbx_near`: array, by the low bits of a service's cgroup id, of entries of fbx_services, to be found
+// without a look-up in a hash. `id`: 0, no service ever had these bits; the id of whose entry it is;
+// anything else: look in fbx_services. A slot that is 0 or FBX_NEAR_FREE is taken by exchanging that
+// for FBX_NEAR_TAKEN, filled, and then given its id; it never becomes 0 again.
+#define FBX_NEAR_SLOTS 1024
+#define FBX_NEAR_FREE 1ull  // given back
+#define FBX_NEAR_TAKEN 2ull  // being filled
+struct fbx_near {
+  uint64_t id;
+  struct fbx_service service;
+};
+
 // `fbx_config`: array of one.
 struct fbx_config {
   uint32_t leaf_level;  // depth of the services' leaves below the root, from 1; 0 = none yet
   uint32_t pad;
 };
+
+// `fbx_asked`: array by a call's number as it stands in the register, native and i386 alike, of u32.
+// 0 = no service of the run has to do with a call of this number: what is looked at first, at every
+// call of the machine. Entries are set before the service that asks is entered, and stay.
 
 // `fbx_workers`: array by worker number.
 struct fbx_worker {
@@ -102,6 +118,7 @@ struct fbx_running {
 
 #ifndef __bpf__
 static_assert(sizeof(struct fbx_service) == 16 + FBX_NR_LIMIT / 8, "layout");
+static_assert(sizeof(struct fbx_near) == 8 + sizeof(struct fbx_service), "layout");
 static_assert(sizeof(struct fbx_config) == 8, "layout");
 static_assert(sizeof(struct fbx_worker) == 16, "layout");
 static_assert(sizeof(struct fbx_count) == 32, "layout");

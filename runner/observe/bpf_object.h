@@ -60,6 +60,10 @@ class BpfObject {
   // Refusals: "no-bpf", "no-cgroup2".
   Granted attach(int run_cgroup_fd);
 
+  // Takes back attach(). For measuring beside a kernel without our programs: attaching again waits
+  // for the kernel (some ms), so runs attach once.
+  void detach();
+
   // ---- after load()
   // Descriptor of a map or loaded program; −1 when there is none of that name. Owned by this.
   [[nodiscard]] int map_fd(std::string_view map) const;

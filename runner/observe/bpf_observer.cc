@@ -15,7 +15,6 @@
 #include <cstring>
 
 #include "base/clock.h"
-#include "bpf/abi/maps.h"
 #include "bpf/abi/tables.h"
 #include "runner/observe/cgroup2.h"
 #include "runner/observe/decoder.h"
@@ -72,10 +71,10 @@ Result<std::unique_ptr<BpfObserver>> BpfObserver::create(BpfObject& object, uint
   return self;
 }
 
-BpfObserver::BpfObserver(BpfObject& object, uint32_t worker) : object_(object), worker_(worker) {}
+BpfObserver::BpfObserver(BpfObject& object, uint32_t worker) : object_(object), services_(object), worker_(worker) {}
 
 BpfObserver::~BpfObserver() {
-  for (uint64_t key : keys_) bpf_map_delete_elem(object_.map_fd("fbx_services"), &key);
+  services_.clear();
   bpf_map_delete_elem(object_.map_fd("fbx_rings"), &worker_);
   if (ring_) ring_buffer__free(ring_);
   if (ring_fd_ >= 0) close(ring_fd_);
@@ -187,7 +186,6 @@ Status BpfObserver::begin_test(const TestWatch& watch) {
 }
 
 Status BpfObserver::enter_services(const TestWatch& watch) {
-  const int map = object_.map_fd("fbx_services");
   std::unordered_map<uint64_t, int16_t> owners;
   for (const uint64_t cgroup : {watch.client_cgroup_id, watch.client_leaf_id}) {
     if (cgroup == 0 || leaf_level_ == 0) continue;
@@ -197,8 +195,7 @@ Status BpfObserver::enter_services(const TestWatch& watch) {
     const fbx_service client{.worker = worker_, .service = FBX_SERVICE_CLIENT,
                              .flags = FBX_SERVICE_NAMES, .generation = generation_,
                              .wake_at = ring_bytes_ / 4};
-    if (Status s = put(map, &*id, &client, "fbx_services"); !s) return s;
-    keys_.push_back(*id);
+    if (Status s = services_.enter(*id, client); !s) return s;
   }
   for (const WatchedService& service : watch.services) owners[service.cgroup_id] = service.index;
   decoder_ = std::make_unique<Decoder>(*store_, generation_, std::move(owners));
@@ -212,8 +209,7 @@ Status BpfObserver::enter_services(const TestWatch& watch) {
     for (const abi::Syscall& row : abi::kSyscalls)
       if (row.nr() >= 0 && may_escape(row))
         entry.interest[row.nr() / 64] |= uint64_t{1} << (row.nr() % 64);
-    if (Status s = put(map, &service.cgroup_id, &entry, "fbx_services"); !s) return s;
-    keys_.push_back(service.cgroup_id);
+    if (Status s = services_.enter(service.cgroup_id, entry); !s) return s;
   }
   return {};
 }
@@ -249,8 +245,7 @@ Result<BpfObserver::Counts> BpfObserver::counts() const {
 }
 
 Status BpfObserver::end_test() {
-  for (uint64_t key : keys_) bpf_map_delete_elem(object_.map_fd("fbx_services"), &key);
-  keys_.clear();
+  services_.clear();
   const Result<bool> came = mark(now_ns() + 1'000'000'000);
   if (!came) return std::unexpected(came.error());
   if (!*came) ++missing_;

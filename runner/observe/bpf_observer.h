@@ -15,6 +15,7 @@
 
 #include "runner/observe/bpf_object.h"
 #include "runner/observe/observer.h"
+#include "runner/observe/service_table.h"
 
 struct ring_buffer;
 
@@ -71,6 +72,7 @@ class BpfObserver : public Observer {
   static int on_record(void* self, void* record, size_t size);
 
   BpfObject& object_;
+  ServiceTable services_;
   uint32_t worker_;
   uint64_t token_ = 0;
   int ring_fd_ = -1;
@@ -84,7 +86,6 @@ class BpfObserver : public Observer {
   uint32_t generation_ = 0;
   std::unique_ptr<EventStore> store_;
   std::unique_ptr<Decoder> decoder_;
-  std::vector<uint64_t> keys_;  // entries of fbx_services that are ours
   Counts before_;
   uint64_t misses_before_ = 0;
   uint64_t seen_ = 0;  // records taken from the ring since begin_test()
