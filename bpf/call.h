@@ -106,7 +106,7 @@ __noinline int call__of_file(uint64_t file_address, const struct fbx_service *se
   if (place.kind == FBX_KIND_SOCKET) {
     open->is_sock = 1;
     __builtin_memset(&open->record.sock, 0, sizeof(open->record.sock));
-    record->kind = sock__fill(file_address, &open->record.sock, scratch, service);
+    record->kind = sock__fill(file_address, open, scratch, service);
     return 0;
   }
   if (place.kind == FBX_KIND_PIPE || place.kind == FBX_KIND_OTHER) return 0;
@@ -357,7 +357,7 @@ __noinline int call__learn_at_end(uint32_t nr, const struct fbx_service *service
     struct file *file = fd__file(record->fd);
     struct fbx_endpoint dialled = open->record.sock.remote;
     uint64_t name = open->record.sock.unix_name;
-    if (file) record->kind = sock__fill((uint64_t)file, &open->record.sock, scratch, service);
+    if (file) record->kind = sock__fill((uint64_t)file, open, scratch, service);
     if (!open->record.sock.remote.port) open->record.sock.remote = dialled;
     if (!open->record.sock.unix_name) open->record.sock.unix_name = name;
   }
@@ -370,6 +370,14 @@ static __always_inline void call__ask_for_compat_restart(void) {
   uint32_t zero = 0;
   uint32_t *asked = bpf_map_lookup_elem(&fbx_asked, &zero);
   if (asked) *asked = 1;
+}
+
+// Which exec it was that ended well as execve.
+static __always_inline uint32_t exec__number(const struct fbx_service *service,
+                                             struct task_struct *task) {
+  struct fbx_open_call *open = bpf_task_storage_get(&fbx_open_calls, task, 0, 0);
+  return open && open__has_begun(open, service, fbx_nr_execveat) ? fbx_nr_execveat
+                                                                  : fbx_nr_execve;
 }
 
 #define FBX_RET_IS_RESTART(ret) ((ret) <= -512 && (ret) >= -516 && (ret) != -515)

@@ -9,7 +9,8 @@
 //                         built at the end, without FBX_SAW_BEGIN
 //   exit, exit_group      never end: recorded at their begin
 //   fork, clone           the child's return is no call of its own: no record (FBX_TASK_FORK says it)
-//   execve                keeps the arguments of its begin
+//   execve                keeps the arguments of its begin; execveat ends with the number of execve
+//                         (arch/x86/kernel/process_64.c: __set_personality_x32, _64bit)
 //   restarts              −512…−516 never reach the program: the record says FBX_SAW_RESTART, and the
 //                         end of the signal handler is recorded too, so that the reader can tell
 //                         what became of it. restart_syscall goes by the name of what it restarts
@@ -95,6 +96,7 @@ int BPF_PROG(calls__on_exit, struct pt_regs *regs, long ret) {
   if (handler_ends) return call__end_handler(service, ret);
   struct fbx_call_id call = call__identify(regs, task, nr);
   if (!call.known) return 0;
+  if (call.nr == fbx_nr_execve && ret == 0) call.nr = exec__number(service, task);
   const volatile struct fbx_shape *shape = &fbx_shapes[call.nr & (FBX_NR_LIMIT - 1)];
   int wanted = service__wants(service, call.nr);
   int naming = service__minds_names(service) && (shape->traits & FBX_TRAIT_NAMES);

@@ -225,6 +225,25 @@ struct socket {
   struct sock *sk;
 };
 
+union __sifields {
+  struct {
+    int _pid;
+  } _kill;
+};
+
+struct kernel_siginfo {
+  int si_code;
+  union __sifields _sifields;
+};
+
+struct sigaction {
+  void *sa_handler;
+};
+
+struct k_sigaction {
+  struct sigaction sa;
+};
+
 struct linux_binprm {
   const char *filename;
 };

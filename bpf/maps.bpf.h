@@ -82,6 +82,14 @@ struct fbx_tuples_map {
 };
 FBX_MAP struct fbx_tuples_map fbx_tuples SEC(".maps");
 
+struct fbx_tuple_use_map {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, uint32_t);
+  __type(value, struct fbx_tuple_use);
+};
+FBX_MAP struct fbx_tuple_use_map fbx_tuple_use SEC(".maps");
+
 struct fbx_epochs_map {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, FBX_WORKERS);

@@ -6,14 +6,20 @@
 #include "bpf/file.h"
 #include "bpf/strings.h"
 
-// Of TCP: from the tuple map, by the other end's own tuple, which is ours reversed.
-static __always_inline uint64_t tcp__peer_identity(struct sock *sk, const struct fbx_sock *sock) {
+// Of TCP: from the tuple map, by the other end's own tuple, which is ours reversed. *lost: it may have
+// been there.
+static __always_inline uint64_t tcp__peer_identity(struct sock *sk, const struct fbx_sock *sock,
+                                                   uint32_t *lost) {
   struct fbx_tuple tuple = {};
   tuple.netns = sock__netns(sk);
   tuple.local = sock->remote;
   tuple.remote = sock->local;
   struct fbx_owner *owner = bpf_map_lookup_elem(&fbx_tuples, &tuple);
-  return owner ? owner->cgroup : 0;
+  if (owner) return owner->cgroup;
+  uint32_t zero = 0;
+  struct fbx_tuple_use *use = bpf_map_lookup_elem(&fbx_tuple_use, &zero);
+  *lost = use && use->made > use->safe;
+  return 0;
 }
 
 // net/unix/af_unix.c: both ends of a connection know the process that made the other one (of an
@@ -56,11 +62,14 @@ static __always_inline uint64_t unix__name(struct sock *sk, struct sock *peer,
   return string__send(scratch, service, len & 127, 0);
 }
 
-// Fills all of *out from the descriptor's file, which is a socket's. Gives FBX_KIND_*.
-__noinline int sock__fill(uint64_t file_address, struct fbx_sock *out, struct fbx_scratch *scratch,
-                          const struct fbx_service *service) {
+// Fills the part of the record that is about the descriptor's file, which is a socket's. Gives
+// FBX_KIND_*.
+__noinline int sock__fill(uint64_t file_address, struct fbx_open_call *open,
+                          struct fbx_scratch *scratch, const struct fbx_service *service) {
   struct file *file = (struct file *)file_address;
-  if (!file || !out || !scratch || !service) return FBX_KIND_SOCKET;
+  if (!file || !open || !scratch || !service) return FBX_KIND_SOCKET;
+  struct fbx_sock *out = &open->record.sock;
+  uint32_t lost = 0;
   struct socket *socket = BPF_CORE_READ(file, private_data);
   struct sock *sk = BPF_CORE_READ(socket, sk);
   if (!sk) return FBX_KIND_SOCKET;
@@ -70,7 +79,8 @@ __noinline int sock__fill(uint64_t file_address, struct fbx_sock *out, struct fb
   if (out->family == FBX_AF_INET || out->family == FBX_AF_INET6) {
     sock__endpoints(sk, out->family, &out->local, &out->remote);
     if (out->remote.port && out->type == FBX_SOCK_STREAM)
-      out->peer_cgroup = tcp__peer_identity(sk, out);
+      out->peer_cgroup = tcp__peer_identity(sk, out, &lost);
+    if (lost) open->record.call.flags |= FBX_SAW_PEER_LOST;
   } else if (out->family == FBX_AF_UNIX) {
     struct sock *peer = BPF_CORE_READ((struct unix_sock *)sk, peer);
     out->peer_cgroup = peer ? unix__peer_identity(sk, peer) : 0;

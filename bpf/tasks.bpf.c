@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// Lives of a service's threads: fork, exec, exit, leaving the service's cgroup; and the iterator of
-// the barrier, which says what each thread is in the middle of.
+// Lives of a service's threads: fork, exec, exit, signals, leaving the service's cgroup; and the
+// iterator of the barrier, which says what each thread is in the middle of.
 #include "bpf/observe.h"
 
 // The identity of the service whose thread this is, wherever it goes.
@@ -81,6 +81,22 @@ SEC("tp_btf/sched_process_exit")
 int BPF_PROG(tasks__on_exit, struct task_struct *task) {
   struct fbx_service *service = task__service();
   if (service) task__write(service, FBX_TASK_EXIT, task->exit_code, task);
+  return 0;
+}
+
+// include/trace/events/signal.h: TP_PROTO(int sig, struct kernel_siginfo *info, struct k_sigaction *ka),
+// in the thread that takes it, unless it is ignored. What a process sends to its own threads and
+// handles is how it is made (Go pre-empts its goroutines so, a thousand times a second): no event.
+#define FBX_SI_TKILL (-6)
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(tasks__on_signal, int sig, struct kernel_siginfo *info, struct k_sigaction *action) {
+  struct fbx_service *service = task__service();
+  if (!service) return 0;
+  struct task_struct *task = bpf_get_current_task_btf();
+  if (BPF_CORE_READ(action, sa.sa_handler) && BPF_CORE_READ(info, si_code) == FBX_SI_TKILL &&
+      BPF_CORE_READ(info, _sifields._kill._pid) == (int)task__inside(task->group_leader))
+    return 0;
+  task__write(service, FBX_TASK_SIGNAL, sig, task);
   return 0;
 }
 

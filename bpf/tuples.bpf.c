@@ -22,6 +22,9 @@ int tuples__on_established(struct bpf_sock_ops *ctx) {
   struct fbx_owner owner = {
       .cgroup = cgroup__identity(BPF_CORE_READ(sk, sk_cgrp_data.cgroup), config__leaf_level())};
   bpf_map_update_elem(&fbx_tuples, &tuple, &owner, BPF_ANY);
+  uint32_t zero = 0;
+  struct fbx_tuple_use *use = bpf_map_lookup_elem(&fbx_tuple_use, &zero);
+  if (use) __sync_fetch_and_add(&use->made, 1);
   return 1;
 }
 

@@ -25,7 +25,7 @@
 #define FBX_RECORD_STRING 3     // struct fbx_string and its bytes
 #define FBX_RECORD_DECISION 4   // struct fbx_decided: what a BPF hand decided about a call
 #define FBX_RECORD_MARKER 5     // struct fbx_marker: the worker's own, of a barrier
-#define FBX_RECORD_TASK 6       // struct fbx_task: fork, exec, exit
+#define FBX_RECORD_TASK 6       // struct fbx_task: fork, exec, exit, signal
 #define FBX_RECORD_KINDS 7
 
 struct fbx_head {
@@ -58,6 +58,7 @@ struct fbx_head {
 #define FBX_SAW_SIGRETURN (1u << 10) // ends a signal handler that interrupted a call
 #define FBX_SAW_IN_FLIGHT (1u << 11) // not a record of a ring: begun and not ended (barrier)
 #define FBX_SAW_STRANGER (1u << 12)  // the descriptor was resolved at the call's end, not its begin
+#define FBX_SAW_PEER_LOST (1u << 13) // who owns the other end was known once: too many connections
 
 // fbx_call.strings[]: ids, 0 = none.
 #define FBX_STRING_FILE 0   // what the descriptor's file is called, from the task's root
@@ -147,6 +148,8 @@ struct fbx_marker {
 #define FBX_TASK_EXEC 2
 #define FBX_TASK_EXIT 3  // value: as wait4 gives the status
 #define FBX_TASK_LEFT 4  // moved, or was born, outside the service's cgroup: head.service is where from
+
+#define FBX_TASK_SIGNAL 5  // value: the signal that the thread took
 
 struct fbx_task {
   struct fbx_head head;

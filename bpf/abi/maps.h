@@ -86,6 +86,13 @@ struct fbx_owner {
   uint64_t cgroup;  // the leaf's id when the socket was made below one; else its own cgroup's
 };
 
+// `fbx_tuple_use`: array of one. An entry of fbx_tuples that is not there was never made while `made`
+// is at most `safe`; beyond that it may have been pushed out.
+struct fbx_tuple_use {
+  uint64_t made;
+  uint64_t safe;  // half of what fbx_tuples holds
+};
+
 // `fbx_epochs`: array by worker number. Paths are kept by (dentry, inode, mount, root) and epoch.
 struct fbx_epoch {
   uint64_t epoch;  // calls that can change a name have ended so often
@@ -124,6 +131,7 @@ static_assert(sizeof(struct fbx_worker) == 16, "layout");
 static_assert(sizeof(struct fbx_count) == 32, "layout");
 static_assert(sizeof(struct fbx_tuple) == 48, "layout");
 static_assert(sizeof(struct fbx_owner) == 8, "layout");
+static_assert(sizeof(struct fbx_tuple_use) == 16, "layout");
 static_assert(sizeof(struct fbx_epoch) == 16, "layout");
 static_assert(sizeof(struct fbx_running) == 24 + sizeof(struct fbx_sock_call), "layout");
 #endif

@@ -44,8 +44,6 @@
 #define FBX_ARG_DIRFD2 5        // where a relative PATH2 begins
 #define FBX_ARG_INT 6           // int or unsigned int of any other meaning
 #define FBX_ARG_OPEN_FLAGS 7    // O_*
-#define FBX_ARG_MMAP_FLAGS 8    // MAP_*
-#define FBX_ARG_PROT 9          // PROT_*
 #define FBX_ARG_MODE 10         // mode_t
 #define FBX_ARG_SIGNAL 11       // signal number
 #define FBX_ARG_SOCKLEN 12      // length of a SOCKADDR or an option
@@ -67,6 +65,8 @@
 #define FBX_ARG_MMSG 27         // struct mmsghdr *
 #define FBX_ARG_POINTER 28      // any other pointer
 #define FBX_ARG_WORD 29         // any other 64-bit value
+#define FBX_ARG_MMAP_FLAGS 30   // MAP_*
+#define FBX_ARG_PROT 31         // PROT_*
 
 #define FBX_ARG_IS_32BIT(role) ((role) >= FBX_ARG_FD && (role) < FBX_ARG_FIRST_64BIT)
 
@@ -119,7 +119,7 @@
   X(select, 23, -1, FBX_F_SELECT, 0, FBX_TRAIT_WAITS, \
     INT, POINTER, POINTER, POINTER, POINTER, NONE, "EBADF EINTR EINVAL ENOMEM") \
   X(sched_yield, 24, 124, 0, 0, 0, NONE, NONE, NONE, NONE, NONE, NONE, "") \
-  X(mremap, 25, 216, 0, 0, 0, POINTER, LEN, LEN, INT, POINTER, NONE, "EAGAIN EINVAL ENOMEM") \
+  X(mremap, 25, 216, 0, 0, 0, POINTER, LEN, LEN, WORD, POINTER, NONE, "EAGAIN EINVAL ENOMEM") \
   X(msync, 26, 227, FBX_F_FSYNC, 0, 0, POINTER, LEN, INT, NONE, NONE, NONE, \
     "EBUSY EINVAL ENOMEM EIO") \
   X(mincore, 27, 232, 0, 0, 0, POINTER, LEN, POINTER, NONE, NONE, NONE, "EAGAIN EINVAL ENOMEM") \
@@ -265,7 +265,7 @@
   X(getrusage, 98, 165, 0, 0, 0, INT, POINTER, NONE, NONE, NONE, NONE, "EINVAL") \
   X(sysinfo, 99, 179, 0, 0, 0, POINTER, NONE, NONE, NONE, NONE, NONE, "") \
   X(times, 100, 153, FBX_F_TIME, 0, 0, POINTER, NONE, NONE, NONE, NONE, NONE, "") \
-  X(ptrace, 101, 117, 0, 0, 0, INT, INT, POINTER, POINTER, NONE, NONE, \
+  X(ptrace, 101, 117, 0, 0, 0, WORD, WORD, POINTER, POINTER, NONE, NONE, \
     "EBUSY EIO EINVAL EPERM ESRCH") \
   X(getuid, 102, 174, 0, 0, 0, NONE, NONE, NONE, NONE, NONE, NONE, "") \
   X(syslog, 103, 116, 0, 0, 0, INT, POINTER, INT, NONE, NONE, NONE, "EINVAL EPERM ENOSYS EINTR") \
@@ -525,7 +525,7 @@
     INT, POINTER, POINTER, POINTER, POINTER, POINTER, "EBADF EINTR EINVAL ENOMEM") \
   X(ppoll, 271, 73, FBX_F_POLL, 0, FBX_TRAIT_WAITS, POINTER, LEN, POINTER, POINTER, LEN, NONE, \
     "EINTR EINVAL ENOMEM") \
-  X(unshare, 272, 97, 0, 0, 0, INT, NONE, NONE, NONE, NONE, NONE, \
+  X(unshare, 272, 97, 0, 0, 0, WORD, NONE, NONE, NONE, NONE, NONE, \
     "EINVAL ENOMEM ENOSPC EPERM EUSERS") \
   X(set_robust_list, 273, 99, 0, 0, 0, POINTER, LEN, NONE, NONE, NONE, NONE, "EINVAL") \
   X(get_robust_list, 274, 100, 0, 0, 0, INT, POINTER, POINTER, NONE, NONE, NONE, "EPERM ESRCH") \

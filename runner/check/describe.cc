@@ -8,6 +8,7 @@
 
 #include "bpf/abi/tables.h"
 #include "runner/check/calls.h"
+#include "runner/check/fields.h"
 #include "runner/check/timeline.h"
 
 namespace fbx::check {
@@ -79,6 +80,7 @@ std::string lifecycle_text(const Event& event) {
     case Lifecycle::kReady: return "ready";
     case Lifecycle::kExited:
     case Lifecycle::kKilled: return exit_text(event.ret);
+    case Lifecycle::kSignal: return "took " + signal_word(static_cast<int>(event.ret));
   }
   return "";
 }

@@ -52,6 +52,7 @@ std::string lifecycle_word(Lifecycle what) {
     case Lifecycle::kReady: return "ready";
     case Lifecycle::kExited: return "exited";
     case Lifecycle::kKilled: return "killed";
+    case Lifecycle::kSignal: return "signal";
   }
   return "";
 }
@@ -68,6 +69,7 @@ EventValue lifecycle_field(const observe::Event& event, std::string_view name) {
   if (name == "code" && ended && WIFEXITED(status))
     return static_cast<int64_t>(WEXITSTATUS(status));
   if (name == "signal" && ended && WIFSIGNALED(status)) return signal_word(WTERMSIG(status));
+  if (name == "signal" && event.what == Lifecycle::kSignal) return signal_word(status);
   return std::monostate();
 }
 

@@ -36,6 +36,7 @@ bool path_is_missing(const Event& event) {
 
 // The call carried data on a connection whose other end the record does not have.
 bool peer_is_missing(const Event& event) {
+  if ((event.flags & observe::kPeerLost) != 0) return true;
   if (event.peer != observe::kPeerNone || event.peer_text != 0) return false;
   if (event.on == FdKind::kNone) return fate(event) == Fate::kInFlight;
   if (!is_socket(event.on) || fate(event) == Fate::kFailure) return false;
@@ -110,8 +111,8 @@ bool CompiledFilter::test_fields(const EventStore& store, const Event& event) co
 
 // peer="inventory" | "inventory.main" | "127.0.0.1:5432"
 Match CompiledFilter::test_peer(const EventStore& store, const Event& event) const {
-  if (peer_is_missing(event)) return Match::kMaybe;
   if (event.peer_text != 0 && peer_text_->test(store, event.peer_text)) return Match::kYes;
+  if (peer_is_missing(event)) return Match::kMaybe;
   if (event.peer < 0 || static_cast<size_t>(event.peer) >= plan_->services.size())
     return Match::kNo;
   const plan::Service& peer = plan_->services[static_cast<size_t>(event.peer)];

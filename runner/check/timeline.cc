@@ -32,7 +32,9 @@ bool everyday(const Event& event) {
 
 int score_by_kind(const EventStore& store, const Event& event) {
   switch (event.type) {
-    case EventType::kLifecycle: return event.what >= observe::Lifecycle::kExited ? 95 : 15;
+    case EventType::kLifecycle:
+      if (event.what == observe::Lifecycle::kSignal) return 45;
+      return event.what >= observe::Lifecycle::kExited ? 95 : 15;
     case EventType::kFault: return 85;
     case EventType::kStep: return 75;
     case EventType::kStdout:

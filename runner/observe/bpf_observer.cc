@@ -48,7 +48,7 @@ void keep_from_children(uint64_t ring_bytes) {
 
 void BpfObserver::enable(BpfObject& object) {
   for (const char* name : {"calls__on_enter", "calls__on_exit", "tasks__on_fork", "tasks__on_attach",
-                           "tasks__on_exec", "tasks__on_exit", "tasks__running",
+                           "tasks__on_exec", "tasks__on_exit", "tasks__on_signal", "tasks__running",
                            "tuples__on_established"})
     object.enable(name);
 }
@@ -66,6 +66,7 @@ Result<std::unique_ptr<BpfObserver>> BpfObserver::create(BpfObject& object, uint
   if (self->mount_fd_ < 0) return fail_errno("opening " + *mount);
   if (Status made = self->make_ring(options.ring_bytes); !made)
     return std::unexpected(made.error());
+  if (Status bounded = self->bound_tuples(); !bounded) return std::unexpected(bounded.error());
   self->store_ = std::make_unique<EventStore>();
   if (Status learnt = self->learn_levels(); !learnt) return std::unexpected(learnt.error());
   return self;
@@ -90,6 +91,19 @@ Status BpfObserver::make_ring(uint32_t bytes) {
   if (!ring_) return fail_errno("mapping the ring");
   keep_from_children(bytes);
   return {};
+}
+
+// The kernel may push out old entries when a part is still free, a few for each processor: half of
+// the map is safe (kernel/bpf/bpf_lru_list.c).
+Status BpfObserver::bound_tuples() {
+  const int map = object_.map_fd("fbx_tuple_use");
+  const uint32_t zero = 0;
+  fbx_tuple_use use{};
+  if (bpf_map_lookup_elem(map, &zero, &use) != 0)
+    return fail_errno("reading the BPF map fbx_tuple_use");
+  if (use.safe != 0) return {};
+  use.safe = bpf_map__max_entries(object_.map("fbx_tuples")) / 2;
+  return put(map, &zero, &use, "fbx_tuple_use");
 }
 
 int BpfObserver::on_record(void* self, void* record, size_t size) {

@@ -56,6 +56,8 @@ class BpfObserver : public Observer {
   BpfObserver(BpfObject& object, uint32_t worker);
   Status make_ring(uint32_t bytes);
   Status learn_levels();
+  // Says until when a peer that is not found in fbx_tuples was never there.
+  Status bound_tuples();
   Result<uint64_t> identity_of(uint64_t cgroup_id) const;
   Result<uint32_t> level_of(uint64_t cgroup_id) const;
   Status set_leaf_level(uint32_t level);

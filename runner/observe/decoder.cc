@@ -24,7 +24,7 @@ uint16_t event_flags(const fbx_call& call) {
       {FBX_SAW_UNHASHED, kDeleted},    {FBX_SAW_OUTSIDE, kOutsideRoot},
       {FBX_SAW_CUT, kPathCut},         {FBX_SAW_NO_PATH, kPathUnread},
       {FBX_SAW_CREATED, kCreated},     {FBX_SAW_COMPAT, kCompat},
-      {FBX_SAW_RESTART, kRestarted},
+      {FBX_SAW_RESTART, kRestarted},   {FBX_SAW_PEER_LOST, kPeerLost},
   };
   uint16_t flags = 0;
   for (const auto& [saw, flag] : kMeaning)
@@ -161,6 +161,7 @@ void Decoder::take(const void* record, size_t size) {
       if (!fits(sizeof task)) return;
       memcpy(&task, record, sizeof task);
       take_task(task);
+      if (task.what == FBX_TASK_SIGNAL) return;
       break;
     }
     default: ++broken_;
@@ -199,11 +200,26 @@ void Decoder::take_task(const fbx_task& task) {
                    std::string(task.comm, strnlen(task.comm, sizeof task.comm))};
     return;
   }
+  if (task.what == FBX_TASK_SIGNAL) return take_signal(task);
   const bool fork = task.what == FBX_TASK_FORK;
   Thread thread{.tid = fork ? static_cast<uint32_t>(task.value) : task.head.tid,
                 .pid = task.pid,
                 .exe = std::string(task.comm, strnlen(task.comm, sizeof task.comm))};
   threads_[task.inside].push_back({task.head.time_ns, std::move(thread)});
+}
+
+void Decoder::take_signal(const fbx_task& task) {
+  Event event;
+  event.type = EventType::kLifecycle;
+  event.what = Lifecycle::kSignal;
+  event.service = task.head.service;
+  event.begin_ns = event.end_ns = task.head.time_ns;
+  event.pid = task.head.pid;
+  event.tid = task.head.tid;
+  event.ret = task.value;
+  event.exe = store_.intern({task.comm, strnlen(task.comm, sizeof task.comm)});
+  store_.append(event);
+  ++kept_;
 }
 
 Thread Decoder::thread(uint32_t inside, uint64_t at_ns) const {
@@ -259,6 +275,8 @@ void Decoder::name_peer(const fbx_call& call, const fbx_sock& sock, Event& event
   event.peer_cgroup = sock.peer_cgroup;
   if (const auto owner = owners_.find(sock.peer_cgroup); owner != owners_.end()) {
     event.peer = owner->second;
+  } else if (event.flags & kPeerLost) {
+    event.peer = kPeerNone;
   } else if (sock.peer_cgroup != 0) {
     event.peer = kPeerOutside;
   } else if (sock.remote.port != 0 && !names_own_end) {

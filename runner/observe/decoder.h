@@ -53,6 +53,7 @@ class Decoder {
   void take_call(const fbx_call& call, const fbx_sock* sock);
   void take_string(const fbx_string& string, const char* bytes);
   void take_task(const fbx_task& task);
+  void take_signal(const fbx_task& task);
   Event event_of(const fbx_call& call, const fbx_sock* sock);
   void name_paths(const fbx_call& call, Event& event);
   void name_peer(const fbx_call& call, const fbx_sock& sock, Event& event);

@@ -37,7 +37,8 @@ enum class FdKind : uint8_t {
 
 enum class CallState : uint8_t { kDone, kInFlight };
 
-enum class Lifecycle : uint8_t { kNone, kStarted, kReady, kExited, kKilled };
+// kSignal: a thread of the service took a signal; Event::ret is its number.
+enum class Lifecycle : uint8_t { kNone, kStarted, kReady, kExited, kKilled, kSignal };
 
 // Event::flags.
 constexpr uint16_t kSync = 1u << 0;          // writes through: O_DSYNC, O_SYNC, RWF_[D]SYNC
@@ -55,6 +56,7 @@ constexpr uint16_t kRestarted = 1u << 11;    // interrupted by signals and gone 
 // A sync that succeeded after one of the same file was denied (set by the injector).
 constexpr uint16_t kAfterLostSync = 1u << 12;
 constexpr uint16_t kResultUnknown = 1u << 13;  // let through at end_ns by one who sees no results
+constexpr uint16_t kPeerLost = 1u << 14;  // too many connections: `peer` is unknown, may be any
 
 // Who is at the other end of a socket.
 constexpr int16_t kPeerNone = -1;     // not a connected socket, or not known

@@ -12,6 +12,10 @@ namespace {
 
 constexpr size_t kSlotsBytes = FBX_NEAR_SLOTS * sizeof(fbx_near);
 
+size_t nr_of(std::string_view name) {
+  return static_cast<size_t>(abi::find_syscall(name)->nr());
+}
+
 // What may stand in the register for the calls that concern a service: those in `entry`, those that
 // change names, and restart_syscall; i386's numbers, too.
 std::vector<bool> numbers_of(const fbx_service& entry) {
@@ -22,9 +26,11 @@ std::vector<bool> numbers_of(const fbx_service& entry) {
     wanted[nr] = numbers[nr] = (entry.interest[nr / 64] >> (nr % 64) & 1) ||
                                (row.traits & FBX_TRAIT_NAMES) || row.name == "restart_syscall";
   }
+  // Ends as execve (bpf/calls.bpf.c).
+  if (wanted[nr_of("execveat")]) numbers[nr_of("execve")] = true;
 #ifdef __x86_64__
   const auto concerns = [&](const char* name) {
-    return wanted[static_cast<size_t>(abi::find_syscall(std::string_view(name))->nr())];
+    return wanted[nr_of(name)];
   };
   // i386's restart_syscall is 0: the programs ask for it when there is one to come.
 #define FBX_ROW(number, native) \

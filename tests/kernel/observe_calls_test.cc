@@ -3,6 +3,7 @@
 // Records against what victims print: return, errno, path, opened_as, in the victim's own order.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -214,6 +215,37 @@ TEST_CASE("only what is asked for is recorded, and only of services") {
   CHECK(t::events(observer->store(), 0).size() == observer->store().size());
   REQUIRE(observer->end_test());
   CHECK(observer->loss().exact());
+}
+
+TEST_CASE("signals that a service takes are events, but for those it makes for itself") {
+  auto observer = t::observer();
+  REQUIRE(observer->begin_test(t::watch(1, {"fsync"})));
+  t::Victim victim("a", [] {
+    signal(SIGHUP, [](int) {});
+    signal(SIGURG, [](int) {});
+    signal(SIGCHLD, SIG_IGN);
+    syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGURG);  // Go's pre-emption
+    kill(getpid(), SIGHUP);
+    const pid_t child = fork();
+    if (child == 0) kill(getpid(), SIGTERM);
+    return 0;
+  });
+  CHECK(victim.wait() == 0);
+  REQUIRE(observer->barrier(1'000'000'000));
+  REQUIRE(observer->end_test());
+  CHECK(observer->loss().exact());
+  std::vector<int64_t> own, others;
+  const EventStore& store = observer->store();
+  for (uint64_t seq = 1; seq <= store.size(); ++seq) {
+    const Event& event = store.at(seq);
+    if (event.type != EventType::kLifecycle) continue;
+    CHECK(event.what == Lifecycle::kSignal);
+    CHECK(event.service == 0);
+    CHECK(event.begin_ns != 0);
+    (event.pid == static_cast<uint32_t>(victim.pid()) ? own : others).push_back(event.ret);
+  }
+  CHECK(own == std::vector<int64_t>{SIGHUP});
+  CHECK(others == std::vector<int64_t>{SIGTERM});
 }
 
 TEST_CASE("a cgroup that a service makes below its own is the service's") {

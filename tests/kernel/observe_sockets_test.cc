@@ -2,6 +2,7 @@
 //
 // Who is at the other end: a service, the test's client, or nobody known.
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -119,6 +120,58 @@ void both_ends(int family) {
 
 TEST_CASE("both ends of an IPv4 connection know the other's service") { both_ends(AF_INET); }
 TEST_CASE("both ends of an IPv6 connection know the other's service") { both_ends(AF_INET6); }
+
+// The map of who made which end holds so many connections; its older entries give way.
+TEST_CASE("a peer whose entry was pushed out is unknown, not a stranger") {
+  auto observer = t::observer();
+  BpfObject& object = t::Run::get().object();
+  const int use_map = object.map_fd("fbx_tuple_use");
+  const uint32_t zero = 0;
+  fbx_tuple_use use{};
+  REQUIRE(bpf_map_lookup_elem(use_map, &zero, &use) == 0);
+  CHECK(use.safe == FBX_TUPLES / 2);
+  for (bool full : {false, true}) {
+    CAPTURE(full);
+    REQUIRE(observer->begin_test(t::watch(2, kNetwork)));
+    int tell[2], go_on[2];
+    REQUIRE(pipe(tell) == 0);
+    REQUIRE(pipe(go_on) == 0);
+    t::Victim server("b", [&] { return echo(tell[1], 1, AF_INET); });
+    uint16_t port = 0;
+    REQUIRE(read(tell[0], &port, 2) == 2);
+    t::Victim client("a", [&] {
+      const int fd = socket(AF_INET, SOCK_STREAM, 0);
+      sockaddr_in to = loopback(ntohs(port));
+      if (connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to) != 0) return 1;
+      char byte = 'x';
+      if (write(tell[1], &byte, 1) != 1 || read(go_on[0], &byte, 1) != 1) return 2;
+      return send(fd, &byte, 1, 0) == 1 && recv(fd, &byte, 1, 0) == 1 ? 0 : 3;
+    });
+    char byte;
+    REQUIRE(read(tell[0], &byte, 1) == 1);
+    // As after more connections than the map holds.
+    const int tuples = object.map_fd("fbx_tuples");
+    fbx_tuple key{}, next{};
+    while (bpf_map_get_next_key(tuples, nullptr, &next) == 0) {
+      key = next;
+      REQUIRE(bpf_map_delete_elem(tuples, &key) == 0);
+    }
+    fbx_tuple_use later = use;
+    if (full) later.made = use.safe + 1;
+    REQUIRE(bpf_map_update_elem(use_map, &zero, &later, BPF_ANY) == 0);
+    REQUIRE(write(go_on[1], "x", 1) == 1);
+    CHECK(client.wait() == 0);
+    CHECK(server.wait() == 0);
+    REQUIRE(observer->barrier(1'000'000'000));
+    const auto sent = t::events(observer->store(), 0, "=sendto");
+    REQUIRE(sent.size() == 1);
+    CHECK(sent[0].peer == (full ? kPeerNone : kPeerOutside));
+    CHECK(static_cast<bool>(sent[0].flags & kPeerLost) == full);
+    REQUIRE(observer->end_test());
+    for (int fd : {tell[0], tell[1], go_on[0], go_on[1]}) close(fd);
+  }
+  REQUIRE(bpf_map_update_elem(use_map, &zero, &use, BPF_ANY) == 0);
+}
 
 TEST_CASE("a refused dial says whom it dialled") {
   auto observer = t::observer();

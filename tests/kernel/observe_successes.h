@@ -4,6 +4,9 @@
 // it with its record. A row's arguments stand as the kernel takes them.
 #pragma once
 
+#include <sys/types.h>
+
+#include <cstdint>
 #include <string_view>
 #include <vector>
 
@@ -25,13 +28,24 @@ struct Things {
   unsigned address_size = 16;
   unsigned char buffer[4096] = {};  // zero
   char page[3 * 4096] __attribute__((aligned(4096))) = {};
+  pid_t* by = nullptr;  // who makes the call: a row that forks says so
   void* map = nullptr;  // two pages, anonymous, private, writable
 };
 
 struct Success {
   std::string_view call;
   long (*make)(Things&);
+  int absent = 0;  // the errno that says that this machine has no such thing; ENOSYS always does
 };
+
+// What the process that makes a row's call says of it, in shared memory.
+struct Witness {
+  char call[32];     // set before the row is made
+  uint64_t args[6];
+  char file[256];    // of the descriptor argument, as /proc says; empty: there is none
+  char path[256];    // the path argument as given
+};
+extern Witness* witness;  // of the row being made; nullptr: nobody asks
 
 [[nodiscard]] const std::vector<Success>& successes();
 
