@@ -149,6 +149,10 @@ struct thread_info {
   unsigned int status;
 };
 
+struct signal_struct {
+  int group_exit_code;
+};
+
 struct task_struct {
   struct thread_info thread_info;
   unsigned int __state;
@@ -161,6 +165,7 @@ struct task_struct {
   struct task_struct *real_parent;
   struct files_struct *files;
   struct fs_struct *fs;
+  struct signal_struct *signal;
   struct css_set *cgroups;
   struct hlist_node pid_links[4];
   char comm[16];

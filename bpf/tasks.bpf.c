@@ -87,7 +87,11 @@ int BPF_PROG(tasks__on_exit, struct task_struct *task) {
 // include/trace/events/signal.h: TP_PROTO(int sig, struct kernel_siginfo *info, struct k_sigaction *ka),
 // in the thread that takes it, unless it is ignored. What a process sends to its own threads and
 // handles is how it is made (Go pre-empts its goroutines so, a thousand times a second): no event.
+//
+// A signal that ends the process reaches each of its threads as SIGKILL (kernel/signal.c:
+// complete_signal); which it was stands with the process.
 #define FBX_SI_TKILL (-6)
+#define FBX_SIGKILL 9
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(tasks__on_signal, int sig, struct kernel_siginfo *info, struct k_sigaction *action) {
   struct fbx_service *service = task__service();
@@ -96,6 +100,11 @@ int BPF_PROG(tasks__on_signal, int sig, struct kernel_siginfo *info, struct k_si
   if (BPF_CORE_READ(action, sa.sa_handler) && BPF_CORE_READ(info, si_code) == FBX_SI_TKILL &&
       BPF_CORE_READ(info, _sifields._kill._pid) == (int)task__inside(task->group_leader))
     return 0;
+  if (sig == FBX_SIGKILL) {
+    if (task->pid != task->tgid) return 0;
+    int deadly = task->signal->group_exit_code & 0x7f;
+    if (deadly) sig = deadly;
+  }
   task__write(service, FBX_TASK_SIGNAL, sig, task);
   return 0;
 }

@@ -6,7 +6,6 @@
 #include "runner/observe/decoder.h"
 
 #include <arpa/inet.h>
-#include <sys/mman.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -50,19 +49,10 @@ FdKind kind_of(const fbx_call& call, const std::string& file) {
   return file.starts_with("/dev/shm/") ? FdKind::kShm : kind;
 }
 
-bool did_escape(const abi::Syscall& row, const Event& event) {
-  if (event.failed()) return false;
-  if (row.traits & FBX_TRAIT_ESCAPES) return true;
-  if (row.name != "mmap" || event.on != FdKind::kFile) return false;
-  constexpr uint64_t kSharings = MAP_SHARED | MAP_SHARED_VALIDATE;
-  return (event.args[2] & PROT_WRITE) && (event.args[3] & kSharings) &&
-         !(event.args[3] & MAP_PRIVATE);
-}
-
 }  // namespace
 
 bool may_escape(const abi::Syscall& row) {
-  return (row.traits & FBX_TRAIT_ESCAPES) || row.name == "mmap";
+  return (row.traits & FBX_TRAIT_ESCAPES) || Mappings::concerns(row);
 }
 
 std::string normalised(const std::string& path) {
@@ -315,10 +305,11 @@ void Decoder::take_call(const fbx_call& call, const fbx_sock* sock) {
   const size_t before = store_.size();
   const abi::Syscall* row = abi::find_syscall(call.nr);
   if (row && may_escape(*row)) {
-    const Event event = event_of(call, sock);
+    Event event = event_of(call, sock);
     const auto asked = asked_.find(event.service);
     const bool wanted = asked == asked_.end() || asked->second[call.nr];
-    if (did_escape(*row, event)) {
+    const bool by_itself = (row->traits & FBX_TRAIT_ESCAPES) && !event.failed();
+    if (mappings_.take(*row, event) || by_itself) {
       escapes_.push_back(store_.close_call(event).seq);
       ++(store_.size() > before ? kept_ : filtered_);
       return;

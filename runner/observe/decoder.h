@@ -16,6 +16,7 @@
 #include "bpf/abi/maps.h"
 #include "bpf/abi/tables.h"
 #include "runner/observe/event.h"
+#include "runner/observe/mappings.h"
 #include "runner/observe/observer.h"
 
 namespace fbx::observe {
@@ -68,6 +69,7 @@ class Decoder {
   std::vector<fbx_decided> decisions_;
   std::unordered_map<int16_t, std::vector<bool>> asked_;  // service → by number
   std::vector<uint64_t> escapes_;
+  Mappings mappings_;
   std::optional<Left> left_;
   struct Numbered {
     uint64_t since_ns = 0;

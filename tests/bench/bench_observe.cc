@@ -33,6 +33,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/bench/bench_observe_programs.h"
 #include "tests/kernel/observe_harness.h"
 
 namespace {
@@ -152,6 +153,13 @@ class Bench {
     anothers_ = std::make_unique<Meter>("stranger");
   }
 
+  // For what measures by itself: our programs on the machine, or none.
+  void set_attached(bool wanted) {
+    detach();
+    if (wanted) attach({"calls__on_enter", "calls__on_exit"});
+  }
+  BpfObserver& observer() { return *observer_; }
+
   Round round(Call call) {
     Round ns{};
     detach();
@@ -246,4 +254,13 @@ int main(int argc, char** argv) {
   }
   show("pwrite of one byte to a file on tmpfs", writes);
   show("getppid", ppids);
+  std::vector<double> barriers;
+  bench.set_attached(true);
+  bench.begin({"write"});
+  for (int i = 0; i < rounds * 20; ++i) barriers.push_back(bench.barrier() / 1000);
+  bench.end();
+  printf("barrier with nothing in flight: %.1f µs (%.1f … %.1f)\n", at(barriers, 0.5),
+         at(barriers, 0.25), at(barriers, 0.75));
+  bench_observed_programs(rounds, [&](bool wanted) { bench.set_attached(wanted); },
+                          bench.observer());
 }

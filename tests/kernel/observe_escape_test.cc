@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/kernel/observe_harness.h"
@@ -30,11 +31,14 @@ std::vector<Event> escapes_of(const std::function<int()>& body) {
   return found;
 }
 
-int map_file(int prot, int flags) {
-  const int fd = open((t::scratch_dir() + "/mapped").c_str(), O_RDWR | O_CREAT, 0600);
-  if (ftruncate(fd, 4096) != 0) return 1;
-  return mmap(nullptr, 4096, prot, flags, fd, 0) == MAP_FAILED;
+void* map_it(int prot, int flags, int how = O_RDWR) {
+  const std::string path = t::scratch_dir() + "/mapped";
+  const int made = open(path.c_str(), O_RDWR | O_CREAT, 0600);
+  if (ftruncate(made, 8192) != 0) _exit(9);
+  return mmap(nullptr, 8192, prot, flags, open(path.c_str(), how), 0);
 }
+
+int map_file(int prot, int flags) { return map_it(prot, flags) == MAP_FAILED; }
 
 TEST_CASE("a writable shared mapping of a file escapes") {
   const auto found = escapes_of([] { return map_file(PROT_READ | PROT_WRITE, MAP_SHARED); });
@@ -46,6 +50,41 @@ TEST_CASE("a writable shared mapping of a file escapes") {
 TEST_CASE("private and read-only mappings do not") {
   CHECK(escapes_of([] { return map_file(PROT_READ | PROT_WRITE, MAP_PRIVATE); }).empty());
   CHECK(escapes_of([] { return map_file(PROT_READ, MAP_SHARED); }).empty());
+}
+
+TEST_CASE("a shared mapping escapes when it is made writable later") {
+  const auto later = escapes_of([] {
+    void* at = map_it(PROT_READ, MAP_SHARED);
+    return mprotect(static_cast<char*>(at) + 4096, 4096, PROT_READ | PROT_WRITE);
+  });
+  REQUIRE(later.size() == 1);
+  CHECK(later[0].nr == SYS_mprotect);
+  CHECK(later[0].on == FdKind::kFile);
+  CHECK(later[0].path != 0);
+  const auto moved = escapes_of([] {
+    void* at = mremap(map_it(PROT_READ, MAP_SHARED), 8192, 65536, MREMAP_MAYMOVE);
+    const pid_t child = fork();  // takes the mapping along
+    if (child == 0) _exit(mprotect(at, 4096, PROT_WRITE));
+    int status = 1;
+    waitpid(child, &status, 0);
+    return status;
+  });
+  REQUIRE(moved.size() == 1);
+  CHECK(moved[0].nr == SYS_mprotect);
+  const auto checked = escapes_of([] { return map_file(PROT_WRITE, MAP_SHARED_VALIDATE); });
+  CHECK(checked.size() == 1);
+}
+
+TEST_CASE("other memory may be made writable") {
+  CHECK(escapes_of([] {
+          void* mine = mmap(nullptr, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+          map_file(PROT_READ, MAP_SHARED);
+          return mprotect(mine, 8192, PROT_READ | PROT_WRITE);
+        }).empty());
+  CHECK(escapes_of([] {
+          mprotect(map_it(PROT_READ, MAP_PRIVATE), 4096, PROT_WRITE);
+          return mprotect(map_it(PROT_READ, MAP_SHARED, O_RDONLY), 4096, PROT_WRITE) == -1 ? 0 : 1;
+        }).empty());
 }
 
 TEST_CASE("asynchronous I/O escapes") {

@@ -147,6 +147,11 @@ int Victim::wait() {
   return status_;
 }
 
+bool Victim::ended() {
+  if (!reaped_) reaped_ = waitpid(pid_, &status_, WNOHANG) == pid_;
+  return reaped_;
+}
+
 std::string Victim::output() {
   std::string all;
   char buffer[4096];

@@ -55,6 +55,8 @@ class Victim {
   [[nodiscard]] pid_t pid() const { return pid_; }
   // Waits for its end (bounded by the test's own timeout) and gives the wait status.
   int wait();
+  // It has ended; wait() does not wait any more.
+  [[nodiscard]] bool ended();
   // Everything it printed, until it closes its output.
   std::string output();
   // Its next line, without the line end; "" at the end.

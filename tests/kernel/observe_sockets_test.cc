@@ -163,10 +163,11 @@ TEST_CASE("a peer whose entry was pushed out is unknown, not a stranger") {
     CHECK(client.wait() == 0);
     CHECK(server.wait() == 0);
     REQUIRE(observer->barrier(1'000'000'000));
-    const auto sent = t::events(observer->store(), 0, "=sendto");
+    const auto& sent = observer->store().of(0, SYS_sendto);
     REQUIRE(sent.size() == 1);
-    CHECK(sent[0].peer == (full ? kPeerNone : kPeerOutside));
-    CHECK(static_cast<bool>(sent[0].flags & kPeerLost) == full);
+    const Event& event = observer->store().at(sent[0]);
+    CHECK(event.peer == (full ? kPeerNone : kPeerOutside));
+    CHECK(static_cast<bool>(event.flags & kPeerLost) == full);
     REQUIRE(observer->end_test());
     for (int fd : {tell[0], tell[1], go_on[0], go_on[1]}) close(fd);
   }
