@@ -6,7 +6,6 @@
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
 #include <linux/stat.h>
-#include <asm/stat.h>
 #include <linux/socket.h>
 
 #include "bpf/abi/decide.h"
@@ -24,6 +23,7 @@ struct fbx_asked {
   uint32_t given;  // its path argument, where that differs
   uint64_t begin;
   uint64_t begun;  // the entry that says so, under FBX_SHIM_RECORDS
+  int looked;      // whether an open would make its file: no record of the kernel tells
 };
 
 int *__errno_location(void);
@@ -43,14 +43,15 @@ static int records(void) { return (fbx_here->head.flags & FBX_SHIM_RECORDS) != 0
 static uint64_t has_call(const uint64_t *calls, long nr) { return calls[nr >> 6] >> (nr & 63) & 1; }
 
 // What the parts that name this call demand; `kinds` are those that one of them can hit.
-static void demands(const struct fbx_asked *q, uint32_t *flags, uint32_t *kinds, int *kind) {
-  const struct fbx_ruleset *rules = &q->view.set->rules;
+static void demands(const struct fbx_view *view, long nr, uint32_t *flags, uint32_t *kinds,
+                    int *kind) {
+  const struct fbx_ruleset *rules = &view->set->rules;
   *flags = *kinds = 0;
   *kind = 0;
   for (uint32_t i = 0; i < FBX_SET_RULES && i < rules->count; i++) {
     for (uint32_t k = 0; k < FBX_RULE_PARTS; k++) {
       const struct fbx_rule_part *part = &rules->rules[i].parts[k];
-      if (!part->kinds || !has_call(part->calls, q->nr)) continue;
+      if (!part->kinds || !has_call(part->calls, nr)) continue;
       *flags |= part->flags;
       *kinds |= part->kinds;
       *kind |= part->kinds != FBX_KINDS_ANY || rules->rules[i].to_kind != FBX_TO_ANY ||
@@ -68,8 +69,8 @@ static int descriptor_flags(struct fbx_asked *q, uint32_t wanted) {
   // RWF_DSYNC | RWF_SYNC
   if (q->roles->rw_flags && (q->args[q->roles->rw_flags - 1] & 6)) q->key.flags |= FBX_KEY_SYNC;
   if (wanted & FBX_KEY_GROWS && q->nr == __NR_ftruncate) {
-    struct stat st;
-    if (fbx_sys(__NR_fstat, fd_of(q), &st, 0, 0, 0, 0) == 0 && q->args[1] > (long)st.st_size)
+    struct statx st;
+    if (fbx_look(fd_of(q), "", STATX_SIZE, &st) == 0 && q->args[1] > (long)st.stx_size)
       q->key.flags |= FBX_KEY_GROWS;
   }
   return 0;
@@ -124,10 +125,9 @@ static void find_hits(struct fbx_asked *q, int *path, int *others) {
     if (!fbx_call_hits(rule, &q->key)) continue;
     q->hits |= 1u << i;
     *path |= rule->wants_path;
-    // Who is at the other end is the supervisor's knowledge; and a delay of a socket that does not
-    // block is not to be slept here.
-    *others |= (q->view.set->supervised >> i & 1) || rule->to_kind != FBX_TO_ANY ||
-               (socket && (rule->action == FBX_ACT_DELAY || rule->delay_ns));
+    // Who is at the other end is the supervisor's knowledge, and what the event of a denied call
+    // must say.
+    *others |= (q->view.set->supervised >> i & 1) || rule->to_kind != FBX_TO_ANY || socket;
   }
 }
 
@@ -145,7 +145,7 @@ static int see_call(struct fbx_asked *q) {
   uint32_t flags, kinds;
   int kind, path, others;
   const struct fbx_roles *r = q->roles;
-  demands(q, &flags, &kinds, &kind);
+  demands(&q->view, q->nr, &flags, &kinds, &kind);
   if (records()) {
     if (!describable(q, &flags)) return -1;
     kind = 0;
@@ -159,6 +159,7 @@ static int see_call(struct fbx_asked *q) {
   const int opens = flags & (FBX_KEY_CREATES | FBX_KEY_TRUNCATES) && r->open_flags &&
                     (q->args[r->open_flags - 1] & (O_CREAT | O_TRUNC));
   if (opens && see_names(q, r->path, r->dirfd, flags) < 0) return -1;
+  q->looked = opens && flags & FBX_KEY_CREATES && q->args[r->open_flags - 1] & O_CREAT;
   find_hits(q, &path, &others);
   if (others) return -1;
   if (records() ? !r->fd && !r->path : !path || !q->hits) return 0;
@@ -239,9 +240,10 @@ static struct fbx_shim_entry entry_of(struct fbx_asked *q, const struct fbx_deci
   return e;
 }
 
-// Enough of the near misses to show one; what matched is always entered.
+// Enough of the near misses to show one; what matched is always entered, and what nobody else could
+// prove to have been looked at.
 static int worth_entering(const struct fbx_asked *q, const struct fbx_decision *d) {
-  if (d->matched || d->lost) return 1;
+  if (d->matched || d->lost || q->looked) return 1;
   for (uint32_t i = 0; i < FBX_SET_RULES; i++) {
     if (!(d->near >> i & 1)) continue;
     const uint32_t counter = q->view.set->rules.rules[i].counter & (FBX_COUNTERS - 1);
@@ -274,6 +276,17 @@ static long hand_on(const struct fbx_asked *q) {
   const int caught = fbx_gated && has_call(head->gated, q->nr);
   __atomic_fetch_add(caught ? &head->handed_on : &head->undecided, 1, __ATOMIC_RELAXED);
   return fbx_side_door(a[0], a[1], a[2], a[3], a[4], a[5], q->nr);
+}
+
+// Whether every rule of the call is about sockets, and this is none: the shortest way to know that
+// nothing of it is anybody's concern.
+static int is_no_socket(const struct fbx_view *view, long nr, const long *args) {
+  const struct fbx_roles *roles = &fbx_roles[nr];
+  uint32_t flags, kinds;
+  int kind;
+  demands(view, nr, &flags, &kinds, &kind);
+  return roles->fd && kinds && !(kinds & ~FBX_KINDS_SOCKETS) &&
+         !fbx_is_socket((int)args[roles->fd - 1]) && fbx_still(view);
 }
 
 static __attribute__((noinline)) long ruled(long nr, const long *args) {
@@ -309,5 +322,6 @@ long fbx_call(long nr, long a, long b, long c, long d, long e, long f) {
   if (!(view.generation || here->head.flags & FBX_SHIM_RECORDS) || !fbx_owner_lives())
     return fbx_gate(a, b, c, d, e, f, nr);
   const long args[6] = {a, b, c, d, e, f};
+  if (!records() && is_no_socket(&view, nr, args)) return fbx_gate(a, b, c, d, e, f, nr);
   return ruled(nr, args);
 }

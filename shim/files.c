@@ -2,7 +2,9 @@
 //
 // What a descriptor is and what its file is called, asked of the kernel at each call: a descriptor
 // can be closed and made anew past the shim (fclose, raw calls), so nothing is remembered.
-#include <asm/stat.h>
+//
+// Never by fstat: it gives times, and a file whose times were asked for must have finer ones at its
+// next write, which on a disk is a transaction (include/linux/fs.h: I_CTIME_QUERIED, 6.13).
 #include <asm/statfs.h>
 #include <asm/unistd.h>
 #include <linux/fcntl.h>
@@ -12,13 +14,22 @@
 #include "bpf/abi/kinds.h"
 #include "shim/shim.h"
 
+int fbx_look(int fd, const char *path, uint32_t mask, struct statx *out) {
+  const long flags = AT_STATX_DONT_SYNC | (path[0] ? 0 : AT_EMPTY_PATH);
+  return (int)fbx_sys(__NR_statx, fd, path, flags, mask, out, 0);
+}
+
+static uint64_t device_of(const struct statx *st) {
+  return FBX_SHIM_DEV(st->stx_dev_major, st->stx_dev_minor);
+}
+
 static int option(int fd, int name) {
   int value = -1, size = sizeof value;
   return fbx_sys(__NR_getsockopt, fd, 1, name, &value, &size, 0) < 0 ? -1 : value;
 }
 
-static uint32_t socket_kind(int fd) {
-  const int domain = option(fd, 39), type = option(fd, 3), protocol = option(fd, 38);
+static uint32_t socket_kind(int fd, int domain) {
+  const int type = option(fd, 3), protocol = option(fd, 38);
   return fbx_socket_kind((unsigned)domain, (unsigned)type, (unsigned)protocol);
 }
 
@@ -27,30 +38,36 @@ static int in_dev_shm(int fd) {
   return fbx_fd_path(fd, path) >= 9 && !memcmp(path, "/dev/shm/", 9);
 }
 
-static uint32_t file_kind(int fd, uint64_t device) {
+// File systems that hold no files of anybody's are on no device, whose major number is then 0.
+static uint32_t file_kind(int fd, const struct statx *st) {
+  const struct fbx_shim_head *head = &fbx_here->head;
+  const uint64_t device = device_of(st);
   struct statfs fs = {0};
-  if (device == fbx_here->head.memfd_dev) return FBX_KIND_PSEUDO;
+  if (device == head->memfd_dev) return FBX_KIND_PSEUDO;
+  if (st->stx_dev_major) return FBX_KIND_FILE;
+  for (int i = 0; i < 3; i++)
+    if (head->file_devs[i] == device) return FBX_KIND_FILE;
   if (fbx_sys(__NR_fstatfs, fd, &fs, 0, 0, 0, 0) < 0) return FBX_KIND_FILE;
   const uint64_t magic = (uint32_t)fs.f_type;
   if (fbx_is_pseudo_filesystem(magic)) return FBX_KIND_PSEUDO;
   return magic == TMPFS_MAGIC && in_dev_shm(fd) ? FBX_KIND_SHM : FBX_KIND_FILE;
 }
 
-static uint32_t device_kind(uint64_t rdev) {
-  return fbx_is_tty((unsigned)(rdev >> 8 & 0xfff)) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
-}
+
+int fbx_is_socket(int fd) { return option(fd, 39) >= 0; }
 
 uint32_t fbx_kind_of(int fd, uint32_t wanted) {
   const uint32_t files = FBX_KIND_BIT(FILE) | FBX_KIND_BIT(SHM) | FBX_KIND_BIT(PSEUDO);
-  struct stat st;
-  if (fbx_sys(__NR_fstat, fd, &st, 0, 0, 0, 0) < 0) return FBX_KIND_NONE;
-  switch (st.st_mode & S_IFMT) {
+  struct statx st;
+  if (fbx_look(fd, "", STATX_TYPE, &st) < 0) return FBX_KIND_NONE;
+  switch (st.stx_mode & S_IFMT) {
     case S_IFREG:
-    case S_IFDIR: return wanted & files ? file_kind(fd, st.st_dev) : FBX_KIND_FILE;
+    case S_IFDIR: return wanted & files ? file_kind(fd, &st) : FBX_KIND_FILE;
     case S_IFBLK: return FBX_KIND_PSEUDO;
-    case S_IFCHR: return device_kind(st.st_rdev);
+    case S_IFCHR: return fbx_is_tty(st.stx_rdev_major) ? FBX_KIND_TTY : FBX_KIND_PSEUDO;
     case S_IFIFO: return FBX_KIND_PIPE;
-    case S_IFSOCK: return wanted & FBX_KINDS_SOCKETS ? socket_kind(fd) : FBX_KIND_SOCKET;
+    case S_IFSOCK:
+      return wanted & FBX_KINDS_SOCKETS ? socket_kind(fd, option(fd, 39)) : FBX_KIND_SOCKET;
     default: return FBX_KIND_OTHER;
   }
 }
@@ -59,11 +76,11 @@ int fbx_file_flags(int fd) { return (int)fbx_sys(__NR_fcntl, fd, 3, 0, 0, 0, 0);
 
 // "x (deleted)" may also be what a file is really called.
 static int without_mark(int fd, char *path, int len) {
-  struct stat open, named;
+  struct statx open, named;
   if (len < 10 || memcmp(path + len - 10, " (deleted)", 10)) return len;
-  if (fbx_sys(__NR_fstat, fd, &open, 0, 0, 0, 0) < 0) return -1;
-  if (fbx_sys(__NR_newfstatat, AT_FDCWD, path, &named, 0, 0, 0) == 0 &&
-      open.st_ino == named.st_ino && open.st_dev == named.st_dev)
+  if (fbx_look(fd, "", STATX_INO, &open) < 0) return -1;
+  if (fbx_look(AT_FDCWD, path, STATX_INO, &named) == 0 && open.stx_ino == named.stx_ino &&
+      device_of(&open) == device_of(&named))
     return len;
   path[len - 10] = 0;
   return len - 10;

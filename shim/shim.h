@@ -54,8 +54,12 @@ FBX_HIDDEN int fbx_rule_is_active(uint32_t rule);
 FBX_HIDDEN int fbx_owner_lives(void);
 
 // files.c
+// What `path` names, seen from `fd`; "" = the descriptor itself. Returns 0 or −errno.
+struct statx;
+FBX_HIDDEN int fbx_look(int fd, const char *path, uint32_t mask, struct statx *out);
 // FBX_KIND_*; exact where it is one of `wanted` (a mask), else some kind that is not.
 FBX_HIDDEN uint32_t fbx_kind_of(int fd, uint32_t wanted);
+FBX_HIDDEN int fbx_is_socket(int fd);  // half the cost of fbx_kind_of()
 FBX_HIDDEN int fbx_file_flags(int fd);  // F_GETFL, or −errno
 // Room for FBX_TEXT bytes. Returns the length, 0 = has no path, −1 = can't be said here.
 FBX_HIDDEN int fbx_fd_path(int fd, char *out);

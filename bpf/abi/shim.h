@@ -35,6 +35,8 @@
 #define FBX_SHIM_GLOB_TEXT 8192
 #define FBX_SHIM_NAME_TEXT 496
 
+#define FBX_SHIM_DEV(major, minor) ((uint64_t)(major) << 32 | (uint32_t)(minor))
+
 // head.flags
 #define FBX_SHIM_NO_IO_URING (1u << 0)  // the filter answers io_uring_setup with ENOSYS
 // Nobody else sees what the shim lets pass: it enters the begin and the end of every call of
@@ -81,8 +83,10 @@ struct fbx_shim_head {
   uint64_t nonce;
   uint64_t calls[FBX_NR_WORDS];  // calls that rules of this test can hit: the shim decides these
   uint64_t gated[FBX_NR_WORDS];  // calls that the filter lets pass from the gate alone
-  uint64_t memfd_dev;            // st_dev of memfds and shared anonymous memory
-  uint64_t pad0[3];
+  uint64_t memfd_dev;     // FBX_SHIM_DEV of memfds and shared anonymous memory
+  // Of file systems in memory whose files are files, none of them /dev/shm's; the runner holds them
+  // in use, so that no other file system gets the number meanwhile. 0 = none.
+  uint64_t file_devs[3];
 
   uint64_t current;  // generation of the active set; 0 = none yet
   uint64_t tail;     // entries that the runner has taken

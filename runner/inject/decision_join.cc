@@ -64,11 +64,11 @@ bool path_fits(const CompiledRule& rule, std::string_view path, std::string_view
 }
 
 // FBX_KEY_* as far as the record tells them. Whether an open with O_CREAT made the file it does not
-// tell; that matters where a call that no rule matched leaves no trace in its hand.
-uint32_t known_flags(const Event& event, bool by_shim) {
+// tell: each hand leaves a trace of those that it looked at.
+uint32_t known_flags(const Event& event) {
   uint32_t flags = 0;
   if (event.flags & observe::kSync) flags |= FBX_KEY_SYNC;
-  if (event.flags & observe::kCreated && !by_shim) flags |= FBX_KEY_CREATES;
+  if (event.flags & observe::kCreated) flags |= FBX_KEY_CREATES;
   if (event.on == observe::FdKind::kUnix && event.peer >= 0) flags |= FBX_KEY_OWNED;
   return flags;
 }
@@ -80,7 +80,7 @@ bool would_hit(const JoinRule& from, const Event& event, const observe::EventSto
   for (uint32_t i = 0; i < rule.abi.parts_used; ++i) {
     const fbx_rule_part& part = rule.abi.parts[i];
     if (!(part.calls[event.nr / 64] >> (event.nr % 64) & 1)) continue;
-    if (part.flags & ~known_flags(event, from.by_shim)) continue;
+    if (part.flags & ~known_flags(event)) continue;
     if (!(part.kinds >> static_cast<uint32_t>(event.on) & 1)) continue;
     if (rule.abi.to_kind == FBX_TO_SERVICE && rule.abi.to_service != event.peer) continue;
     const std::string_view opened_as = store.string(event.opened_as);

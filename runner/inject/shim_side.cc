@@ -2,8 +2,10 @@
 #include "runner/inject/shim_side.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,6 +73,21 @@ ShimSide::~ShimSide() {
   ::rmdir(folder_.c_str());
 }
 
+// The test's file systems in memory: an open folder keeps each from going, and its number from being
+// given to another.
+void ShimSide::hold_file_systems() {
+  struct stat shm{}, st{};
+  if (::stat((place_.root + "/dev/shm").c_str(), &shm) != 0) return;
+  for (const char* path : {"/tmp", "/var/tmp"}) {
+    sandbox::Fd folder(::open((place_.root + path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    struct statfs fs{};
+    if (!folder || ::fstatfs(folder.get(), &fs) != 0 || ::fstat(folder.get(), &st) != 0) continue;
+    if (fs.f_type != TMPFS_MAGIC || st.st_dev == shm.st_dev) continue;
+    held_.push_back(std::move(folder));
+    file_devs_.push_back(st.st_dev);
+  }
+}
+
 // Beside the segments, where every user of the test can read it, wherever fbx is installed.
 Status ShimSide::make_folder() {
   if (!folder_.empty() || place_.on_host) return {};
@@ -94,6 +111,7 @@ Result<std::vector<std::string>> ShimSide::prepare(int16_t service,
                   .calls = calls,
                   .gated = calls,
                   .refuse_io_uring = refuse_io_uring,
+                  .file_devs = file_devs_,
                   .records = records()};
   if (place_.on_host) setup.library = place_.library, setup.path = setup.seen_as = "";
   auto hand = ShimHand::create(setup);

@@ -34,6 +34,7 @@
 #include "runner/inject/decision.h"
 #include "runner/observe/call_log.h"
 #include "runner/observe/event.h"
+#include "runner/sandbox/fd.h"
 #include "shim/hand/shim_hand.h"
 
 namespace fbx::inject {
@@ -54,7 +55,7 @@ struct ShimPlace {
 
 class ShimSide {
  public:
-  explicit ShimSide(ShimPlace place) : place_(std::move(place)) {}
+  explicit ShimSide(ShimPlace place) : place_(std::move(place)) { hold_file_systems(); }
   ~ShimSide();
   ShimSide(const ShimSide&) = delete;
   ShimSide& operator=(const ShimSide&) = delete;
@@ -118,7 +119,11 @@ class ShimSide {
   bool decision_of(const Side& side, const fbx_shim_entry& entry, int16_t service,
                    const observe::Thread& thread, Decision& out) const;
 
+  void hold_file_systems();
+
   ShimPlace place_;
+  std::vector<sandbox::Fd> held_;   // folders of file_devs_
+  std::vector<dev_t> file_devs_;    // ShimSetup::file_devs
   std::string folder_, seen_folder_;  // "" until the first prepare()
   uint32_t starts_ = 0;
   std::map<int16_t, std::shared_ptr<const ActiveSet>> wanted_;

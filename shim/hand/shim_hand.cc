@@ -8,6 +8,7 @@
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@ constexpr size_t kPage = 4096;
 void wake(uint32_t* word) {
   syscall(SYS_futex, word, FUTEX_WAKE, 0x7fffffff, nullptr, nullptr, 0);
 }
+
+uint64_t device_of(dev_t dev) { return FBX_SHIM_DEV(major(dev), minor(dev)); }
 
 struct RobustNode {
   RobustNode* next;
@@ -109,8 +112,10 @@ Result<std::unique_ptr<ShimHand>> ShimHand::create(const ShimSetup& setup) {
     return fail("a system call number that the shim can't hold");
   struct stat st {};
   const int memfd = memfd_create("fbx", MFD_CLOEXEC);
-  if (memfd >= 0 && fstat(memfd, &st) == 0) head.memfd_dev = st.st_dev;
+  if (memfd >= 0 && fstat(memfd, &st) == 0) head.memfd_dev = device_of(st.st_dev);
   if (memfd >= 0) close(memfd);
+  for (size_t i = 0; i < setup.file_devs.size() && i < std::size(head.file_devs); ++i)
+    head.file_devs[i] = device_of(setup.file_devs[i]);
   hand->owner_ = std::make_unique<Owner>(&head.owner);
   hand->written_ = head;
   return hand;

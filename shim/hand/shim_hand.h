@@ -11,6 +11,8 @@
 // then on the shims let every call pass.
 #pragma once
 
+#include <sys/types.h>
+
 #include <array>
 #include <cstdint>
 #include <memory>
@@ -32,6 +34,8 @@ struct ShimSetup {
   std::vector<uint16_t> gated;  // those that go to the supervisor when made past the shim: the
                                 // same, or nothing where no filter is wanted
   bool refuse_io_uring = false;
+  // st_dev of fbx_shim_head.file_devs; at most three. The caller holds them in use.
+  std::vector<dev_t> file_devs = {};
   // Begin and end of every call of `calls` that the shim makes are entered (FBX_SHIM_RECORDS); the
   // program is born behind the filter (probe_tag()), and the supervisor answers FBX_SHIM_HELLO.
   bool records = false;

@@ -15,7 +15,7 @@ func mark(err error) string {
 	if err == nil {
 		return "."
 	}
-	if errors.Is(err, syscall.EIO) {
+	if errors.Is(err, syscall.EIO) || errors.Is(err, syscall.ECONNREFUSED) {
 		return "E"
 	}
 	return "?"
@@ -45,6 +45,14 @@ func openOne() error {
 	return os.Remove("/tmp/new")
 }
 
+func connectOne() error {
+	peer, err := net.Dial("tcp", "127.0.0.1:7000")
+	if err != nil {
+		return err
+	}
+	return peer.Close()
+}
+
 func carryOut(what byte) string {
 	call, times := writeOne, 9
 	switch what {
@@ -52,6 +60,8 @@ func carryOut(what byte) string {
 		call, times = syncOne, 3
 	case 'O':
 		call, times = openOne, 3
+	case 'C':
+		call, times = connectOne, 3
 	}
 	marks := ""
 	for i := 0; i < times; i++ {

@@ -14,7 +14,15 @@
 
 namespace {
 
-char mark(bool good) { return good ? '.' : errno == EIO ? 'E' : '?'; }
+char mark(bool good) { return good ? '.' : errno == EIO || errno == ECONNREFUSED ? 'E' : '?'; }
+
+sockaddr_in loopback(int port) {
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_port = htons(static_cast<uint16_t>(port));
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return at;
+}
 
 std::string carry_out(char what) {
   std::string marks;
@@ -34,6 +42,13 @@ std::string carry_out(char what) {
       marks += mark(good);
       if (good) ::unlink("/tmp/new");
     }
+  } else if (what == 'C') {
+    const sockaddr_in at = loopback(7000);
+    for (int i = 0; i < 3; ++i) {
+      const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
+      marks += mark(::connect(fd, reinterpret_cast<const sockaddr*>(&at), sizeof at) == 0);
+      ::close(fd);
+    }
   }
   return marks + "\n";
 }
@@ -44,11 +59,8 @@ int main() {
   const char* port = std::getenv("PORT");
   const int listener = ::socket(AF_INET, SOCK_STREAM, 0), on = 1;
   ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  sockaddr_in at{};
-  at.sin_family = AF_INET;
-  at.sin_port = htons(static_cast<uint16_t>(std::atoi(port ? port : "7000")));
-  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (::bind(listener, reinterpret_cast<sockaddr*>(&at), sizeof at) || ::listen(listener, 8))
+  const sockaddr_in at = loopback(std::atoi(port ? port : "7000"));
+  if (::bind(listener, reinterpret_cast<const sockaddr*>(&at), sizeof at) || ::listen(listener, 8))
     return 97;
   for (;;) {
     const int peer = ::accept(listener, nullptr, nullptr);

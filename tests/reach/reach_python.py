@@ -3,6 +3,7 @@
 """The victim in Python."""
 import errno
 import os
+import socket
 import socketserver
 
 
@@ -11,7 +12,7 @@ def mark(call):
         call()
         return "."
     except OSError as error:
-        return "E" if error.errno == errno.EIO else "?"
+        return "E" if error.errno in (errno.EIO, errno.ECONNREFUSED) else "?"
 
 
 def write_one():
@@ -31,7 +32,11 @@ def open_one():
     os.unlink("/tmp/new")
 
 
-WORK = {"W": (write_one, 9), "S": (sync_one, 3), "O": (open_one, 3)}
+def connect_one():
+    socket.create_connection(("127.0.0.1", 7000)).close()
+
+
+WORK = {"W": (write_one, 9), "S": (sync_one, 3), "O": (open_one, 3), "C": (connect_one, 3)}
 
 
 class Handler(socketserver.StreamRequestHandler):

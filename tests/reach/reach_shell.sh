@@ -20,6 +20,7 @@ while :; do
     O) for i in 1 2 3; do
          if touch /tmp/new 2> /dev/null; then marks="$marks."; rm -f /tmp/new; else marks="${marks}E"; fi
        done ;;
+    C) marks=$("$1" --once C) ;;
   esac
   printf '%s\n' "$marks" > "$dir/rep"
 done

@@ -62,9 +62,10 @@ class Reach:
     def judge(self, victim, hand, tests):
         wrong = []
         refused = victim.get("refused", {}).get(hand["name"], hand.get("refused"))
+        does = hand.get("does", ["test_nothing"])
         wanted = victim.get("auto") if hand["name"] == "auto" else None
         for name, test in tests.items():
-            if refused and name != "test_nothing":
+            if refused and name not in does:
                 if test["verdict"] != "inconclusive" or not re.search(refused, test["reason"]):
                     wrong.append(f"{name}: {test['verdict']} ({test['reason']}), to be refused: "
                                  f"{refused}")
@@ -78,8 +79,9 @@ class Reach:
                 if hand["name"] != "auto" and by.split(",")[0] != hand["name"]:
                     wrong.append(f"{name}: {what} by {by}")
                 # The gate stands in every program's way; whether a fault met it depends on the call.
-                if wanted and by.split(",")[0] != wanted.split(",")[0]:
-                    wrong.append(f"{name}: {what} by {by}, not by {wanted}")
+                must = hand.get("takes", {}).get(what.rpartition(".")[2], wanted)
+                if must and by.split(",")[0] != must.split(",")[0]:
+                    wrong.append(f"{name}: {what} by {by}, not by {must}")
         if wanted and "gate" in wanted and not any(
                 "gate" in by for test in tests.values() for by in test["hands"].values()):
             wrong.append("nothing met the gate")

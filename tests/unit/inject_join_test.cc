@@ -233,13 +233,19 @@ TEST_CASE("a record that a rule of the shim's would have hit, without its entry,
   CHECK(b.run({}).size() == 1);
 }
 
-// The record says that O_CREAT was given, not that there was no file; the shim knew.
-TEST_CASE("where a record can't tell, the shim is believed") {
-  Bench b("space");
-  b.rule.by_shim = true;
-  observe::Event& opened = b.event(200, 201, 5, SYS_openat, observe::FdKind::kFile);
-  opened.flags |= observe::kCreated;
-  CHECK(b.run({}).empty());
+// The record says that O_CREAT was given, not that there was no file; the hand looked, and says so.
+TEST_CASE("an open that may have made its file is proven by the hand's look") {
+  for (const bool looked : {true, false}) {
+    CAPTURE(looked);
+    Bench b("space");
+    b.rule.by_shim = true;
+    observe::Event& opened = b.event(200, 201, 5, SYS_openat, observe::FdKind::kFile);
+    opened.flags |= observe::kCreated;
+    Decision look = Bench::decision(200, 200, FBX_ACT_NONE, SYS_openat);
+    look.source = Decision::Source::kShim;
+    look.matched.clear();
+    CHECK(b.run(looked ? std::vector{look} : std::vector<Decision>{}).size() == size_t{!looked});
+  }
 }
 
 }  // namespace
