@@ -22,9 +22,9 @@ using observe::FdKind;
 
 constexpr std::string_view kCommon[] = {"begin_ms", "end_ms", "exe", "pid", "seq",
                                         "service",  "tid",    "time_ms", "type"};
-constexpr std::string_view kOfCalls[] = {"args",  "bytes", "decision", "errno", "family", "fd",
-                                         "label", "ok",    "on",       "op",    "opened_as",
-                                         "path",  "peer",  "ret",      "state", "syscall"};
+constexpr std::string_view kOfCalls[] = {
+    "after_lost_sync", "args", "bytes", "decision", "errno", "family", "fd",    "label",  "ok",
+    "on",              "op",   "opened_as", "path", "peer",  "ret",    "state", "syscall"};
 
 const char* type_name(EventType type) {
   switch (type) {
@@ -120,6 +120,7 @@ std::optional<EventValue> StoreReader::of_call(const Event& event, std::string_v
   if (name == "state") return std::string(ended ? "done" : "in flight");
   if (name == "decision")
     return event.decision == 0 ? std::string("allow") : std::string(store_.string(event.decision));
+  if (name == "after_lost_sync") return (event.flags & observe::kAfterLostSync) != 0;
   if (name == "args") {
     std::vector<int64_t> args;
     for (const uint64_t arg : event.args) args.push_back(static_cast<int64_t>(arg));

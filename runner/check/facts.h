@@ -57,6 +57,7 @@ struct Facts {
   observe::Loss loss;
   std::vector<Judged> doubts;             // foreign answers, outside dials, inexact barriers…
   std::optional<std::string> start_failure;  // a service did not become ready: fails the test
+  int16_t start_failed = -1;                 // that service
   bool timed_out = false;
   std::vector<std::string> residue;       // what teardown found still alive; any = inconclusive
   std::optional<report::Verdict> baseline;  // of a cell: how the fault-free run ended

@@ -122,6 +122,8 @@ Status CompiledFilter::set_syscalls(const model::Filter& filter) {
   } else if (!ops_.empty()) {
     for (const auto& [service, op] : ops_)
       for (const Keyword& keyword : op.keywords) add_numbers(syscalls_, keyword.numbers);
+  } else if (after_lost_sync_ == true) {
+    syscalls_ = abi::numbers("fsync");
   } else {
     for (const abi::Syscall& row : abi::kSyscalls)
       if (row.nr() >= 0 && could_match(row, filter))
@@ -139,6 +141,7 @@ Result<CompiledFilter> CompiledFilter::compile(const model::Filter& filter,
   out.fd_ = filter.fd;
   out.pid_ = filter.pid;
   out.ok_ = filter.ok;
+  out.after_lost_sync_ = filter.after_lost_sync;
   out.fields_ = filter.fields;
   out.where_ = filter.where;
   out.since_start_ = filter.since_start;
@@ -162,6 +165,9 @@ Result<CompiledFilter> CompiledFilter::compile(const model::Filter& filter,
   if (!filter.exe.empty()) out.exe_ = Glob{filter.exe};
   if (!filter.peer.empty()) out.peer_text_ = Glob{filter.peer};
   out.peer_ = filter.peer;
+  out.means_client_ = filter.peer == "client" &&
+                      std::ranges::find(plan.services, "client", &plan::Service::name) ==
+                          plan.services.end();
   return out;
 }
 

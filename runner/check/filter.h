@@ -102,10 +102,11 @@ class CompiledFilter {
   std::vector<uint16_t> syscalls_;
   std::optional<uint32_t> service_;
   std::optional<int64_t> fd_, pid_;
-  std::optional<bool> ok_;
+  std::optional<bool> ok_, after_lost_sync_;
   bool names_outcome_ = false;
   uint32_t kinds_ = 0;  // mask of descriptor kinds that on= allows; 0 = all
   std::string errname_, peer_;
+  bool means_client_ = false;  // peer="client", and no service has that name
   std::optional<Glob> path_, decision_, label_, exe_, peer_text_;
   std::vector<model::Filter::Field> fields_;
   uint32_t where_ = 0;

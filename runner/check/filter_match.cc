@@ -100,6 +100,8 @@ bool CompiledFilter::test_plain(const EventStore& store, const Event& event) con
   if (label_ && !label_->test(store, event.label)) return false;
   if (exe_ && !exe_->test(store, event.exe)) return false;
   if (type_ != EventType::kSyscall) return test_fields(store, event);
+  const bool after_lost_sync = (event.flags & observe::kAfterLostSync) != 0;
+  if (after_lost_sync_ && *after_lost_sync_ != after_lost_sync) return false;
   return test_on(store, event) && test_errno(event) && test_decision(store, event);
 }
 
@@ -109,10 +111,11 @@ bool CompiledFilter::test_fields(const EventStore& store, const Event& event) co
                                         : line_matches(fields_, *plan_, store, event);
 }
 
-// peer="inventory" | "inventory.main" | "127.0.0.1:5432"
+// peer="inventory" | "inventory.main" | "127.0.0.1:5432" | "client"
 Match CompiledFilter::test_peer(const EventStore& store, const Event& event) const {
   if (event.peer_text != 0 && peer_text_->test(store, event.peer_text)) return Match::kYes;
   if (peer_is_missing(event)) return Match::kMaybe;
+  if (event.peer == observe::kPeerClient) return means_client_ ? Match::kYes : Match::kNo;
   if (event.peer < 0 || static_cast<size_t>(event.peer) >= plan_->services.size())
     return Match::kNo;
   const plan::Service& peer = plan_->services[static_cast<size_t>(event.peer)];

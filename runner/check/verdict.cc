@@ -125,6 +125,7 @@ void add_exit(const Facts& facts, const ServiceExit& exit, Reasons& reasons, Tes
     if (exit.asked || service.may_exit) return;
     Reason reason = make_reason(Verdict::kFail, "service-exited",
                                 service.name + " " + exit_text(exit) + " though nobody asked");
+    reason.place = service.place;
     reason.remedy = "expect_exit(" + service.name + ") or may_exit=True, if it is meant to";
     reasons.add(std::move(reason));
     return;
@@ -147,8 +148,12 @@ void add_exit(const Facts& facts, const ServiceExit& exit, Reasons& reasons, Tes
 void add_failures(const Facts& facts, Reasons& reasons, TestOutcome& outcome) {
   add_judged(facts, reasons);
   add_body(facts, reasons);
-  if (facts.start_failure)
-    reasons.add(make_reason(Verdict::kFail, "start-failed", *facts.start_failure));
+  if (facts.start_failure) {
+    Reason reason = make_reason(Verdict::kFail, "start-failed", *facts.start_failure);
+    if (facts.start_failed >= 0)
+      reason.place = facts.plan->services[static_cast<size_t>(facts.start_failed)].place;
+    reasons.add(std::move(reason));
+  }
   for (const ServiceExit& exit : facts.exits) {
     // A service that died before it was ready has told so as a start failure.
     const bool told = facts.start_failure && !exit.stopping;

@@ -24,7 +24,8 @@ namespace {
 
 using sandbox::Fd;
 
-constexpr uint16_t kOnlyV6 = 11;  // INET_DIAG_SKV6ONLY, include/uapi/linux/inet_diag.h
+// INET_DIAG_SKV6ONLY and INET_DIAG_CGROUP_ID, include/uapi/linux/inet_diag.h
+constexpr uint16_t kOnlyV6 = 11, kCgroupId = 21;
 // include/net/tcp_states.h
 constexpr uint8_t kEstablished = 1, kSynRecv = 3, kCloseWait = 8, kListen = 10;
 
@@ -102,6 +103,8 @@ DiagSocket read_inet(const nlmsghdr* header) {
   std::memcpy(&out.end.cookie, message->id.idiag_cookie, sizeof out.end.cookie);
   if (const rtattr* v6only = attribute(header, sizeof *message, kOnlyV6))
     out.end.v6only = *static_cast<const uint8_t*>(RTA_DATA(v6only));
+  if (const rtattr* cgroup = attribute(header, sizeof *message, kCgroupId))
+    std::memcpy(&out.end.cgroup, RTA_DATA(cgroup), sizeof out.end.cgroup);
   return out;
 }
 
@@ -149,9 +152,7 @@ fbx_unix_end read_unix(const nlmsghdr* header) {
   return out;
 }
 
-}  // namespace
-
-Result<std::vector<DiagSocket>> list_inet_sockets(uint8_t protocol) {
+Result<std::vector<DiagSocket>> list_inet(uint8_t protocol, uint32_t states) {
   std::vector<DiagSocket> out;
   for (const uint8_t family : {AF_INET, AF_INET6}) {
     struct {
@@ -163,21 +164,45 @@ Result<std::vector<DiagSocket>> list_inet_sockets(uint8_t protocol) {
     ask.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
     ask.request.sdiag_family = family;
     ask.request.sdiag_protocol = protocol;
-    ask.request.idiag_states = ~0u;
+    ask.request.idiag_states = states;
     Status s = dump(&ask, sizeof ask,
                     [&](const nlmsghdr* header) { out.push_back(read_inet(header)); });
     if (!s) return std::unexpected(std::move(s).error());
   }
-  fill_owners(out);
   return out;
 }
 
-Result<std::vector<fbx_tcp_end>> DiagSocketList::tcp() const {
-  auto all = list_inet_sockets(IPPROTO_TCP);
-  if (!all) return std::unexpected(std::move(all).error());
-  std::vector<fbx_tcp_end> out;
-  for (const DiagSocket& one : *all) out.push_back(one.end);
+Result<std::vector<DiagSocket>> list_by_descent(uint8_t protocol, uint32_t states) {
+  auto out = list_inet(protocol, states);
+  if (!out) return out;
+  for (DiagSocket& one : *out) one.end.cgroup = 0;
+  fill_owners(*out);
   return out;
+}
+
+Result<std::vector<fbx_tcp_end>> ends_of(const Result<std::vector<DiagSocket>>& sockets) {
+  if (!sockets) return std::unexpected(sockets.error());
+  std::vector<fbx_tcp_end> out;
+  for (const DiagSocket& one : *sockets) out.push_back(one.end);
+  return out;
+}
+
+}  // namespace
+
+Result<std::vector<DiagSocket>> list_inet_sockets(uint8_t protocol) {
+  return list_by_descent(protocol, ~0u);
+}
+
+Result<std::vector<fbx_tcp_end>> list_tcp_listeners() {
+  return ends_of(list_inet(IPPROTO_TCP, 1u << kListen));
+}
+
+Result<std::vector<fbx_tcp_end>> DiagSocketList::tcp() const {
+  return ends_of(list_by_descent(IPPROTO_TCP, ~0u));
+}
+
+Result<std::vector<fbx_tcp_end>> DiagSocketList::tcp_listeners() const {
+  return ends_of(list_by_descent(IPPROTO_TCP, 1u << kListen));
 }
 
 Result<std::vector<fbx_unix_end>> DiagSocketList::unix_sockets() const {

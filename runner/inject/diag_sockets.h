@@ -15,6 +15,7 @@ namespace fbx::inject {
 class DiagSocketList : public SocketList {
  public:
   [[nodiscard]] Result<std::vector<fbx_tcp_end>> tcp() const override;
+  [[nodiscard]] Result<std::vector<fbx_tcp_end>> tcp_listeners() const override;
   [[nodiscard]] Result<std::vector<fbx_unix_end>> unix_sockets() const override;
 };
 
@@ -25,5 +26,8 @@ struct DiagSocket {
 };
 // `protocol`: IPPROTO_TCP or IPPROTO_UDP. Owners filled in.
 [[nodiscard]] Result<std::vector<DiagSocket>> list_inet_sockets(uint8_t protocol);
+// Of TCP sockets that listen; `cgroup` is that in which it was made, as the kernel says it
+// (INET_DIAG_CGROUP_ID, Linux 5.9).
+[[nodiscard]] Result<std::vector<fbx_tcp_end>> list_tcp_listeners();
 
 }  // namespace fbx::inject

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 namespace fbx::inject {
 namespace {
@@ -34,6 +35,20 @@ int fit(const fbx_tcp_end& end, const Address& at) {
   const bool any6 = !local[0] && !local[1] && !local[2];
   if (mapped(at.addr)) return any4 || (any6 && !end.v6only) ? 1 : 0;
   return any6 ? 1 : 0;
+}
+
+// The cgroup of the listener that takes a dial to `at`.
+std::optional<uint64_t> taker(const Result<std::vector<fbx_tcp_end>>& ends, const Address& at) {
+  if (!ends) return std::nullopt;
+  int best = 0;
+  std::optional<uint64_t> owner;
+  for (const fbx_tcp_end& end : *ends) {
+    const int score = fit(end, at);
+    if (score <= best) continue;
+    best = score;
+    owner = end.cgroup;
+  }
+  return owner;
 }
 
 }  // namespace
@@ -104,18 +119,13 @@ uint32_t PeerFinder::door(const Address& at) const {
   return found == unix_doors.end() ? 0 : found->second;
 }
 
+// A cgroup that no service has may be one below a service's: the long list knows whose.
 int16_t PeerFinder::tcp_listener(const Address& at) const {
-  const auto ends = sockets_.tcp();
-  if (!ends) return -1;
-  int best = 0;
-  uint64_t owner = 0;
-  for (const fbx_tcp_end& end : *ends) {
-    const int score = fit(end, at);
-    if (score <= best) continue;
-    best = score;
-    owner = end.cgroup;
-  }
-  return service(owner);
+  const auto ends = sockets_.tcp_listeners();
+  const auto owner = taker(ends, at);
+  if (ends && !owner) return -1;
+  if (owner && service(*owner) >= 0) return service(*owner);
+  return service(taker(sockets_.tcp(), at).value_or(0));
 }
 
 int16_t PeerFinder::unix_owner(const std::string& name) const {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "runner/inject/diag_sockets.h"
 #include "runner/sandbox/fd.h"
 
 namespace fbx::inject {
@@ -35,6 +36,10 @@ Result<std::vector<Entry>> read_all(const observe::BpfObject& object, const char
 
 Result<std::vector<fbx_tcp_end>> BpfSocketList::tcp() const {
   return read_all<fbx_tcp_end>(object_, "sockets__list_tcp");
+}
+
+Result<std::vector<fbx_tcp_end>> BpfSocketList::tcp_listeners() const {
+  return list_tcp_listeners();
 }
 
 Result<std::vector<fbx_unix_end>> BpfSocketList::unix_sockets() const {

@@ -19,6 +19,9 @@ class SocketList {
  public:
   virtual ~SocketList() = default;
   [[nodiscard]] virtual Result<std::vector<fbx_tcp_end>> tcp() const = 0;
+  // Those that listen: asked for each dial, so not by way of all (some ms where the kernel's table
+  // is large).
+  [[nodiscard]] virtual Result<std::vector<fbx_tcp_end>> tcp_listeners() const = 0;
   [[nodiscard]] virtual Result<std::vector<fbx_unix_end>> unix_sockets() const = 0;
 };
 
@@ -27,6 +30,7 @@ class BpfSocketList : public SocketList {
  public:
   explicit BpfSocketList(const observe::BpfObject& object) : object_(object) {}
   [[nodiscard]] Result<std::vector<fbx_tcp_end>> tcp() const override;
+  [[nodiscard]] Result<std::vector<fbx_tcp_end>> tcp_listeners() const override;
   [[nodiscard]] Result<std::vector<fbx_unix_end>> unix_sockets() const override;
 
  private:

@@ -210,6 +210,7 @@ Status TestRun::start_services() {
     case Kind::kDied:
     case Kind::kNotReady:
       facts_.start_failure = failure->text;
+      facts_.start_failed = failure->service;
       break;
     case Kind::kForeign:
       facts_.start_failure.reset();

@@ -137,7 +137,10 @@ Diagnostics check_binaries(const plan::Plan& plan) {
     if (found) {
       objection = object_to(found->path);
     } else if (bare) {
-      objection = {"missing-binary", found.error().message, "install it, or write its path"};
+      const bool beside = fs::exists(fs::path(plan.spec_dir) / service.binary);
+      objection = {"missing-binary", found.error().message,
+                   beside ? "beside the spec is one: \"./" + service.binary + "\""
+                          : "install it, or write its path"};
     } else {
       const std::string file = (fs::path(plan.spec_dir) / service.binary).lexically_normal();
       objection = {"missing-binary", "there is no file " + file, similar_file(file)};

@@ -93,7 +93,7 @@ Result<bool> read_part(int fd, uint16_t port, std::vector<Listener>& found) {
       return fail_errno("asking for the list of listeners", code);
     }
     Listener listener = read_listener(header);
-    if (listener.port == port) found.push_back(std::move(listener));
+    if (port == 0 || listener.port == port) found.push_back(std::move(listener));
   }
   return false;
 }

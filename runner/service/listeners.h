@@ -27,7 +27,7 @@ struct Listener {
 class Listeners {
  public:
   static Result<Listeners> open();
-  // Listening TCP sockets on `port`.
+  // Listening TCP sockets on `port`, or on any when it is 0.
   Result<std::vector<Listener>> tcp(uint16_t port) const;
   // UDP sockets bound to `port` and not connected.
   Result<std::vector<Listener>> udp(uint16_t port) const;

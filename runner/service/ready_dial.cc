@@ -103,7 +103,7 @@ class DialCheck : public ReadyCheck {
       return retry(says() + std::strerror(errno));
     phase_ = Phase::kAnswering;
     answer_.clear();
-    last_ = says() + "does not answer";
+    if (!has_answered_) last_ = says() + "does not answer";
     return {Kind::kNotYet, last_};
   }
 
@@ -121,7 +121,9 @@ class DialCheck : public ReadyCheck {
     if (got == 0) return retry(says() + "does not speak HTTP/1");
     const bool healthy = status_ == 0 ? got >= 200 && got <= 399 : got == status_;
     if (healthy) return {Kind::kReady, ""};
-    return retry(says() + "answers " + std::to_string(got));
+    has_answered_ = true;
+    const std::string wanted = status_ == 0 ? "200 to 399" : std::to_string(status_);
+    return retry(says() + "answers " + std::to_string(got) + ", want " + wanted);
   }
 
   [[nodiscard]] uint32_t inode() const {
@@ -138,6 +140,7 @@ class DialCheck : public ReadyCheck {
   sandbox::Fd fd_;
   size_t turn_ = 0;
   std::string answer_, last_;
+  bool has_answered_ = false;  // last_ tells what, also while it is asked again
   Pace pace_;
   uint64_t wake_ns_;
 };

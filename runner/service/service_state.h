@@ -103,6 +103,7 @@ class Starter {
   Failure look_at(size_t i, uint64_t now);
   Failure died(size_t i);
   [[nodiscard]] StartFailure too_late(size_t i, uint64_t now) const;
+  [[nodiscard]] std::string listens_on(size_t i) const;
   [[nodiscard]] bool all_ready() const;
   [[nodiscard]] bool may_begin(size_t i) const;
   [[nodiscard]] uint64_t next_wake() const;

@@ -415,6 +415,17 @@ Starter::Failure Starter::look_at(size_t i, uint64_t now) {
   return std::nullopt;
 }
 
+// Its listening sockets, for whoever wrote another port than it took.
+std::string Starter::listens_on(size_t i) const {
+  const auto all = listeners_->tcp(0);
+  std::string text;
+  if (!all) return text;
+  for (const Listener& one : *all)
+    if (state_.owns(static_cast<uint32_t>(i), one.cgroup_id))
+      text += (text.empty() ? "; it listens on " : ", ") + one.address;
+  return text;
+}
+
 StartFailure Starter::too_late(size_t i, uint64_t now) const {
   const Member& member = state_.members[i];
   const plan::Service& service = state_.service(i);
@@ -425,7 +436,8 @@ StartFailure Starter::too_late(size_t i, uint64_t now) const {
                                ? "within " + seconds_text(bound)
                                : "when the test's time was over";
   return failure(StartFailure::Kind::kNotReady, i,
-                 "service " + service.name + " was not ready " + when + ": " + member.missing);
+                 "service " + service.name + " was not ready " + when + ": " + member.missing +
+                     (preparing ? "" : listens_on(i)));
 }
 
 Starter::Failure Starter::wait() {

@@ -169,9 +169,12 @@ std::string Talk::run(Stream& over) {
 
 std::string Talk::data() const {
   if (!end_) return received_;
-  size_t length = *end_ - std::min(*end_, terminator_);
-  if (what_.strip_cr && length > 0 && received_[length - 1] == '\r') --length;
-  return received_.substr(0, length);
+  std::string text = received_.substr(0, *end_ - std::min(*end_, terminator_));
+  if (what_.until != Until::kLines) return text;
+  // A line that ends in CR LF has neither.
+  if (text.ends_with('\r')) text.pop_back();
+  for (size_t at = 0; (at = text.find("\r\n", at)) != std::string::npos;) text.erase(at, 1);
+  return text;
 }
 
 // Why the step can't be tried at all; "" when it can.

@@ -60,7 +60,8 @@ StepOutcome StepClient::perform(const model::TcpSendStep& step) {
   talk.interface = step.interface;
   talk.request = step.data + "\n";
   talk.timeout_ns = step.timeout_ns;
-  talk.strip_cr = true;
+  talk.until = model::ExchangeStep::Until::kLines;
+  talk.count = 1;
   talk.what = describe(*impl_->env.plan, step);
   return impl_->talk(talk, step.connection);
 }

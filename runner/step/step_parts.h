@@ -81,7 +81,6 @@ struct Conversation {
   std::string delimiter = "\n";
   uint64_t count = 0;
   int64_t timeout_ns = 0;
-  bool strip_cr = false;  // a line that ends in CR LF has neither
   std::string what;       // described
 };
 // Over a connection of its own, or over `kept`.

@@ -77,9 +77,12 @@ class Compiler {
              const starlark::core::Operand& target) {
     if (target.kind != starlark::core::OperandKind::global) return;
     const std::string& name = top.names[target.index];
-    if (!name.starts_with("test_")) return;
     const Value fn = main_->global(name);
     if (!fn.valid() || !starlark::is_kind(fn, starlark::Kind::function)) return;
+    if (!name.starts_with("test_")) {
+      if (name.find("test") != std::string::npos) nearly_test_ = name;
+      return;
+    }
     Builder::Registered test;
     const auto view = starlark::view_function(fn);
     test.test.name = name;
@@ -106,7 +109,9 @@ class Compiler {
     }
     mark_known(seen);
     if (all.empty() && !has_errors(out_.diagnostics)) {
-      add(Place{spec_, 1, 1}, "no-tests", "the spec has no test",
+      const std::string nearly =
+          nearly_test_.empty() ? "" : ": " + nearly_test_ + " does not begin with test_";
+      add(Place{spec_, 1, 1}, "no-tests", "the spec has no test" + nearly,
           "define a function test_…, or register one with scenario() or test()");
     }
   }
@@ -202,6 +207,7 @@ class Compiler {
   SpecFiles files_;
   Knowledge knowledge_;
   starlark::Module* main_ = nullptr;
+  std::string nearly_test_;  // a function that was perhaps meant to be one
 };
 
 }  // namespace

@@ -35,7 +35,7 @@ Problem unknown_key(const std::string& name, const std::string& type) {
 
 // Keys that only calls have, given for another type of event.
 std::optional<Problem> meaningless_key(const Bound& b, const std::string& type) {
-  for (size_t i = kSyscall; i <= kExe; ++i) {
+  for (size_t i = kSyscall; i < kSince; ++i) {
     if (!b.has(i) || (type == "fault" && i == kLabel)) continue;
     const std::string name(kDictParams[i].name);
     return Problem{"argument-conflict",
@@ -227,6 +227,7 @@ Filter read_filter(const starlark::Call& c, const Bound& b) {
   filter.peer = peer_arg(b, kPeer);
   if (b.has(kPid)) filter.pid = int_arg(b, kPid, 0);
   filter.exe = string_arg(b, kExe);
+  if (b.has(kAfterLostSync)) filter.after_lost_sync = b.values[kAfterLostSync].is_true();
   if (b.has(kSince)) {
     const auto* event = starlark::host_as<EventObject>(b.values[kSince]);
     if (event != nullptr) filter.since_event = event->seq();

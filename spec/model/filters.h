@@ -19,7 +19,7 @@ namespace fbx::model {
 // Their places among the parameters of every look-back.
 enum FilterParam : size_t {
   kService, kType, kSyscall, kPath, kOn, kFd, kOk, kErrno, kDecision, kLabel, kOp, kPeer, kPid,
-  kExe, kSince, kWhere, kFilterKeys
+  kExe, kAfterLostSync, kSince, kWhere, kFilterKeys
 };
 
 constexpr Param filter_keyword(std::string_view name, Takes takes, bool none = false) {
@@ -37,7 +37,8 @@ consteval std::array<Param, kFilterKeys + n> with_filter(const std::array<Param,
       filter_keyword("decision", Takes::kText),       filter_keyword("label", Takes::kText),
       filter_keyword("op", Takes::kOpName),           filter_keyword("peer", Takes::kPeer),
       filter_keyword("pid", Takes::kPositive),        filter_keyword("exe", Takes::kText),
-      filter_keyword("since", Takes::kSince),         filter_keyword("where", Takes::kCallable)};
+      filter_keyword("after_lost_sync", Takes::kBool), filter_keyword("since", Takes::kSince),
+      filter_keyword("where", Takes::kCallable)};
   std::array<Param, kFilterKeys + n> out;
   std::copy(keys.begin(), keys.end(), out.begin());
   std::copy(more.begin(), more.end(), out.begin() + kFilterKeys);

@@ -129,7 +129,7 @@ struct ExchangeStep {
   std::string data;
   Until until = Until::kDelimiter;
   std::string delimiter = "\n";  // kDelimiter; kRegex: the pattern (RE2)
-  uint64_t count = 0;  // kBytes, kLines
+  uint64_t count = 0;  // kBytes, kLines (a line ends in LF or CR LF, and has neither)
   int64_t timeout_ns = 10'000'000'000;
 };
 
@@ -177,6 +177,7 @@ struct Filter {
   std::optional<int64_t> fd, pid;
   std::optional<bool> ok;      // unset with ok_any=false: the look-back's own default
   bool ok_any = false;         // ok=None was written
+  std::optional<bool> after_lost_sync;  // a sync that succeeded after one of that file was denied
   std::vector<Field> fields;
   uint32_t where = 0;          // Session::where() decides last; 0 = no where=
   bool since_start = false;    // since="start": the window begins with the services' start

@@ -89,6 +89,9 @@ Value exchange(Call& c) {
   } else if (b.has(kRegex)) {
     step.until = ExchangeStep::Until::kRegex;
     step.delimiter = string_arg(b, kRegex);
+  } else if (!b.has(kUntil)) {
+    step.until = ExchangeStep::Until::kLines;
+    step.count = 1;
   }
   step.timeout_ns = duration_arg(b, kExchangeTimeout, step.timeout_ns);
   return ask(c, std::move(step), EffectToken::Gives::kExchange);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "bpf/abi/tables.h"
 #include "spec/model/body_check.h"
 #include "spec/model/dialect.h"
 #include "spec/model/host.h"
@@ -51,9 +52,17 @@ starlark::Error load_error(std::string message) {
   return error;
 }
 
+// deny(EIO): C's name, which a spec writes as a string.
+std::string hint_of(const starlark::Diagnostic& d) {
+  const size_t colon = d.message.rfind(' ');
+  const std::string name = colon == std::string::npos ? "" : d.message.substr(colon + 1);
+  if (d.code != starlark::Code::undefined || !abi::errno_number(name)) return d.hint;
+  return "the name of an errno is a string: \"" + name + "\"";
+}
+
 Diagnostic diagnostic(const starlark::Diagnostic& d) {
   return {Place{d.file, static_cast<uint32_t>(d.line), static_cast<uint32_t>(d.col)},
-          DiagnosticCode::of_language(starlark::code_name(d.code)), d.message, d.hint};
+          DiagnosticCode::of_language(starlark::code_name(d.code)), d.message, hint_of(d)};
 }
 
 }  // namespace

@@ -291,6 +291,11 @@ Answer peer(Value v, const CheckContext& c) {
   return is_string(v) ? peer_text(text_of(v), c) : kWrongType;
 }
 
+// In filters the test's own client is one, too, by the name that an event's `peer` has.
+Answer filter_peer(Value v, const CheckContext& c) {
+  return is_string(v) && text_of(v) == "client" ? Answer{} : peer(v, c);
+}
+
 // A part of the wrong type; what is wanted is said by whoever knows the whole.
 Answer held(Value item) {
   return wrong("argument-type", "holds " + std::string(starlark::type_name(item)));
@@ -467,6 +472,39 @@ Answer observed(Value v, const CheckContext&) {
       v, [](Value item) { return type_if(starlark::host_as<ObservedObject>(item) != nullptr); });
 }
 
+// What was probably meant by a value of the wrong type; "" when nobody can say.
+std::string meant(Takes takes, Value v, const CheckContext& c) {
+  const std::string number = is_int(v) ? starlark::int_to_decimal(v) : "";
+  const std::string text = is_string(v) ? text_of(v) : "";
+  switch (takes) {
+    case Takes::kDuration:
+    case Takes::kLongDuration:
+      return number.empty() ? "" : "did you mean " + quoted(number + "s") + "?";
+    case Takes::kErrno: {
+      const auto errnum = is_int(v) ? starlark::to_int64(v) : std::nullopt;
+      const bool small = errnum && *errnum > 0 && *errnum < 4096;
+      const std::string name(small ? abi::errno_name(static_cast<int>(*errnum)) : "");
+      return name.empty() ? "" : "did you mean " + quoted(name) + "?";
+    }
+    case Takes::kPort:
+    case Takes::kStatus: {
+      const bool digits = !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+      return digits ? "did you mean " + text + "?" : "";
+    }
+    case Takes::kStrings:
+    case Takes::kCommand:
+    case Takes::kDependencies: return text.empty() ? "" : "did you mean [" + quoted(text) + "]?";
+    case Takes::kService:
+    case Takes::kServices:
+    case Takes::kFaultTarget:
+      if (text.empty() || known_service(text, c)) return "";
+      return "here a service is what service() gave, not its name";
+    case Takes::kCallable:
+      return starlark::is_callable(v) ? "" : "name the function without calling it: fn, or lambda: fn(1)";
+    default: return "";
+  }
+}
+
 struct Row {
   Takes takes;
   const char* want;
@@ -497,7 +535,8 @@ constexpr Row kRows[] = {
     {Takes::kService, "a service", service},
     {Takes::kServices, "a service or a list of services", services},
     {Takes::kServiceName, "a service or its name", service_name},
-    {Takes::kPeer, "a service, its name, \"service.interface\" or \"host:port\"", peer},
+    {Takes::kPeer, "a service, its name, \"service.interface\", \"host:port\" or \"client\"",
+     filter_peer},
     {Takes::kFaultTarget, "a service or a fault_assumption", fault_target},
     {Takes::kSyscall, "the name of a system call or family", syscall},
     {Takes::kEventType, "a string", event_type},
@@ -549,6 +588,7 @@ std::optional<Problem> check_takes(Takes takes, Value v, std::string_view what,
   if (problem->message.empty()) {
     std::string got(starlark::type_name(v));
     problem->message = subject + "is " + got + ", want " + row->want;
+    if (problem->hint.empty()) problem->hint = meant(takes, v, context);
   } else {
     const bool part = problem->code == kWrongType.code;  // held()
     problem->message = subject + problem->message + (part ? std::string(", want ") + row->want : "");

@@ -39,7 +39,7 @@ TIMER = '''
 timer = service("timer", "{timer}", interface("main", "tcp", 7000),
     env={{"PORT": "7000", "OUT": "/tmp/timed"}}, healthcheck=tcp("localhost:7000"))
 def batches(what):
-    print(what + " " + " ".join([timer.send("{calls}") for _ in range({batches})]))
+    print(what + " " + " ".join([timer.send("write {calls}") for _ in range({batches})]))
 def test_unasked():
     batches("unasked")
 def test_recorded():
@@ -74,7 +74,7 @@ def write_specs(folder):
     for count in (1, TESTS):
         tests = [f"def test_order_{n}():\n    order()\n" for n in range(count)]
         (folder / f"shop_{count}.star").write_text(shop + "".join(tests))
-    places = {"timer": BUILD / "bench/write_timer", "calls": CALLS, "batches": BATCHES}
+    places = {"timer": BUILD / "bench/call_timer", "calls": CALLS, "batches": BATCHES}
     (folder / "timer.star").write_text(TIMER.format(**places))
     (folder / "bystander.star").write_text(BYSTANDER.format(**places))
 
@@ -84,7 +84,7 @@ def numbers(text):
 
 
 def native_writes():
-    done = subprocess.run([BUILD / "bench/write_timer", str(BATCHES), str(CALLS),
+    done = subprocess.run([BUILD / "bench/call_timer", "write", str(BATCHES), str(CALLS),
                            f"/dev/shm/fbx-bench-{os.getpid()}"],
                           capture_output=True, text=True, check=True)
     return statistics.median(numbers(done.stdout))
@@ -92,7 +92,7 @@ def native_writes():
 
 def is_attached():
     """The bystander's service lives: the programs are attached and watch it."""
-    wanted = str(BUILD / "bench/write_timer")
+    wanted = str(BUILD / "bench/call_timer")
     for entry in pathlib.Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

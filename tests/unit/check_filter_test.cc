@@ -203,6 +203,12 @@ TEST_CASE("the plain keys") {
     return c;
   };
   const auto plain = [](EventStore& s) { return write_to(s, "/a"); };
+  const auto sync = [](EventStore& s) { return Call(s, kInventory, "fsync", 1).file("/a"); };
+  const auto late_sync = [](EventStore& s) {
+    Call c = Call(s, kInventory, "fsync", 1).file("/a");
+    c.raw().flags = observe::kAfterLostSync;
+    return c;
+  };
   using F = model::Filter;
   check_rows({
       {"service", [](F& f) { f.service = kInventory; }, plain, Match::kYes},
@@ -222,6 +228,9 @@ TEST_CASE("the plain keys") {
       {"no rule is no deny", [](F& f) { f.decision = "deny(*)"; }, plain, Match::kNo},
       {"label", [](F& f) { f.label = "disk"; }, decided("deny(EIO)", "disk"), Match::kYes},
       {"no label", [](F& f) { f.label = "disk"; }, plain, Match::kNo},
+      {"after a lost sync", [](F& f) { f.after_lost_sync = true; }, late_sync, Match::kYes},
+      {"not after a lost sync", [](F& f) { f.after_lost_sync = true; }, sync, Match::kNo},
+      {"no lost sync wanted", [](F& f) { f.after_lost_sync = false; }, late_sync, Match::kNo},
       {"type", [](F& f) { f.type = "lifecycle"; }, plain, Match::kNo},
       {"all keys",
        [](F& f) {
@@ -258,6 +267,8 @@ TEST_CASE("peer is a service, an interface or an address") {
       {"address", peer("127.0.0.1:5432"), to_inventory, Match::kYes},
       {"other address", peer("127.0.0.1:1"), to_inventory, Match::kNo},
       {"client", peer("inventory"), talks(observe::kPeerClient, "127.0.0.1:40000"), Match::kNo},
+      {"the test", peer("client"), talks(observe::kPeerClient, "127.0.0.1:40000"), Match::kYes},
+      {"not the test", peer("client"), to_inventory, Match::kNo},
       {"unknown", peer("inventory"), call_on("sendto", FdKind::kStream), Match::kMaybe},
       {"a failed dial that is not known", peer("inventory"),
        [](EventStore& s) { return Call(s, kOrders, "connect", 1, -EFAULT).on(FdKind::kStream); },

@@ -204,6 +204,7 @@ TEST_CASE("an exchange ends where it was told to") {
       {Until::kBytes, "", 4, "abcdef", "abcd", ""},
       {Until::kBytes, "", 9, "abc", "abc", "closed after 3 of 9 bytes"},
       {Until::kLines, "", 2, "a\nb\nc\n", "a\nb", ""},
+      {Until::kLines, "", 3, "a\r\n\r\n\rb\r\nc", "a\n\n\rb", ""},
       {Until::kLines, "", 3, "a\nb\n", "a\nb\n", "closed before the line ended (after 4 bytes)"},
       {Until::kBytes, "", 0, "", "", ""},
   };

@@ -5,7 +5,7 @@
 //
 //   echo X       answers X
 //   print X      prints X on stdout, then answers "ok"; complain X: on stderr
-//   many N       answers the lines 1…N
+//   many N       answers the lines 1…N; crlf N: each ends in CR LF
 //   keep X       appends X to KEEP, then answers "ok"
 //   (others)     are not answered
 //
@@ -22,10 +22,11 @@ static void talk_back(int fd, char* line) {
   if (strcmp(line, "print") == 0) say("%s", rest);
   if (strcmp(line, "complain") == 0) fprintf(stderr, "%s\n", rest);
   if (strcmp(line, "keep") == 0) append_line(env_or("KEEP", "/tmp/kept"), rest);
-  if (strcmp(line, "many") == 0) {
+  const int crlf = strcmp(line, "crlf") == 0;
+  if (crlf || strcmp(line, "many") == 0) {
     char text[32];
     for (int i = 1; i <= atoi(rest); ++i) {
-      snprintf(text, sizeof text, "%d\n", i);
+      snprintf(text, sizeof text, crlf ? "%d\r\n" : "%d\n", i);
       send_text(fd, text);
     }
     return;
