@@ -104,13 +104,13 @@ double median(std::vector<double> all) {
 // ns per write, of a program that times its own.
 double write_ns(How how, BpfObserver* observer) {
   const std::string out = "/dev/shm/fbx-bench-" + std::to_string(getpid());
-  Program timer(in_leaf(how, {bench_dir() + "/write_timer", "5", "2000", out}));
+  Program timer(in_leaf(how, {bench_dir() + "/call_timer", "write", "5", "2000", out}));
   std::vector<double> all;
   const std::string text = timer.output(observer);
   unlink(out.c_str());
   for (size_t at = 0; at < text.size(); at = text.find('\n', at) + 1)
     all.push_back(strtod(text.c_str() + at, nullptr));
-  if (all.size() != 5) give_up("write_timer said: " + text);
+  if (all.size() != 5) give_up("call_timer said: " + text);
   return median(all);
 }
 
