@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever hand does it, a fault does the same: tests/specs/reach.toml on this machine.
 
-    tests/reach/run_reach.py BUILD [--victim GLOB] [--hand GLOB]
+    tests/reach/run_reach.py BUILD [--user unprivileged] [--victim GLOB] [--hand GLOB]
 
 Each victim is run under each hand. The answers are asserted by reach.star; here the table is: that
 the hand was the one that must do it, that what matched and fired is the same for all hands, and that
-a refusal is listed, with its reason. Nothing is skipped: a victim that can't be built fails.
+a refusal is listed, with its reason. --user: the
+hands that an ordinary user has, who must be able to read the tree. Nothing is skipped: a victim that can't be built fails.
 """
 import argparse
 import fnmatch
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import subprocess
@@ -26,10 +28,17 @@ TIMEOUT_S = 300
 
 
 class Reach:
-    def __init__(self, build, work):
-        self.places = {"reach": build / "reach", "tests": HERE, "work": work}
-        self.fbx, self.work = build / "bin/fbx", work
+    def __init__(self, build, work, user):
+        self.work, self.user, self.prefix = work, user, []
         self.table = tomllib.loads(TABLE.read_text())
+        self.hands = [hand for hand in self.table["hand"] if hand.get("user", "root") == user]
+        self.places = {"reach": build / "reach", "tests": HERE, "work": work}
+        self.fbx = build / "bin/fbx"
+        if user != "root":
+            nobody = pwd.getpwnam("nobody")
+            self.prefix = ["setpriv", f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}",
+                           "--clear-groups"]
+            work.chmod(0o777)
 
     def fill(self, text):
         return text.format(**self.places)
@@ -48,7 +57,7 @@ class Reach:
                "ARGS": json.dumps([self.fill(arg) for arg in victim.get("args", [])]),
                **victim.get("marks", {})}
         done = subprocess.run(
-            [self.fbx, "run", HERE / "reach.star", "--seed", "1", "--inject", hand["name"],
+            [*self.prefix, self.fbx, "run", HERE / "reach.star", "--seed", "1", "--inject", hand["name"],
              "--json", results],
             env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", timeout=TIMEOUT_S)
@@ -107,6 +116,7 @@ class Reach:
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--user", default="root", choices=["root", "unprivileged"])
     parser.add_argument("--victim", default="*", metavar="GLOB")
     parser.add_argument("--hand", default="*", metavar="GLOB")
     options = parser.parse_args()
@@ -114,13 +124,13 @@ def main():
     build = options.build.resolve()
     work = pathlib.Path(tempfile.mkdtemp(prefix="reach-", dir=build))
     work.chmod(0o755)
-    reach, failed = Reach(build, work), 0
+    reach, failed = Reach(build, work, options.user), 0
     for victim in reach.table["victim"]:
         if not fnmatch.fnmatchcase(victim["name"], options.victim):
             continue
         reach.prepare(victim)
         by_hand = {}
-        for hand in reach.table["hand"]:
+        for hand in reach.hands:
             if not fnmatch.fnmatchcase(hand["name"], options.hand):
                 continue
             tests = reach.run(victim, hand)
