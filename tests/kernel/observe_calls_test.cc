@@ -128,6 +128,26 @@ TEST_CASE("an exec keeps its arguments, descriptors survive it") {
     compare(store, said, seen);
   });
 }
+TEST_CASE("a descriptor that came over a socket has its file's path") { as_printed("passed"); }
+TEST_CASE("a descriptor closed and reused under a call is what it was at its begin") {
+  run_case("reused", [](EventStore& store, std::vector<Said> said, std::vector<Event> seen) {
+    // How the victim finds out that its thread waits.
+    std::erase_if(seen, [&](const Event& event) {
+      return store.string(event.path).starts_with("/proc/") ||
+             store.string(event.opened_as).starts_with("/proc/");
+    });
+    compare(store, said, seen);
+    CHECK(seen.back().on == FdKind::kPipe);
+  });
+}
+TEST_CASE("odd bytes, and paths as long as they can be") {
+  run_case("odd", [](EventStore& store, std::vector<Said> said, std::vector<Event> seen) {
+    compare(store, said, seen);
+    REQUIRE(!seen.empty());
+    CHECK(store.string(seen.back().path).size() == 4095);
+    CHECK_FALSE((seen.back().flags & kPathCut));
+  });
+}
 TEST_CASE("paths are those of the task's root") { as_printed("rooted"); }
 
 TEST_CASE("kinds and flags of descriptors") {

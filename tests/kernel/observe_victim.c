@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,84 @@ static void inherited(void) {
   int null = open("/dev/null", O_WRONLY);
   say("openat", null, "/dev/null", "/dev/null");
   say("write", write(null, "f", 1), "/dev/null", "");
+}
+
+// A descriptor that comes over a socket, into a process that never opened it.
+static void passed(void) {
+  int fd = make("sent"), ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) exit(1);
+  char byte = 'x', room[CMSG_SPACE(sizeof(int))];
+  struct iovec one = {&byte, 1};
+  struct msghdr message = {0, 0, &one, 1, room, sizeof room, 0};
+  fflush(stdout);
+  pid_t child = fork();
+  if (child == 0) {
+    close(fd);
+    if (recvmsg(ends[1], &message, 0) != 1) _exit(1);
+    int got;
+    memcpy(&got, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof got);
+    _exit(write(got, "1", 1) != 1);
+  }
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  *head = (struct cmsghdr){CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
+  memcpy(CMSG_DATA(head), &fd, sizeof fd);
+  if (sendmsg(ends[0], &message, 0) != 1) exit(1);
+  int status = 1;
+  waitpid(child, &status, 0);
+  if (status != 0) exit(1);
+  say("close", 0, text_a, "");
+  say("write", 1, text_a, "");
+}
+
+static int reader_tid;
+static void *read_one(void *arg) {
+  char byte;
+  __atomic_store_n(&reader_tid, (int)syscall(SYS_gettid), __ATOMIC_SEQ_CST);
+  return (void *)read((int)(long)arg, &byte, 1);
+}
+
+// Its descriptor is closed, and the number given to a file, while a call waits.
+static void reused(void) {
+  int fd = make("first"), pipes[2];
+  if (pipe(pipes) != 0) exit(1);
+  pthread_t thread;
+  pthread_create(&thread, 0, read_one, (void *)(long)pipes[0]);
+  char name[64], state = 0;
+  while (!__atomic_load_n(&reader_tid, __ATOMIC_SEQ_CST)) sched_yield();
+  snprintf(name, sizeof name, "/proc/self/task/%d/stat", reader_tid);
+  while (state != 'S') {
+    FILE *stat = fopen(name, "r");
+    if (!stat || fscanf(stat, "%*d %*s %c", &state) != 1) exit(1);
+    fclose(stat);
+  }
+  say("close", syscall(SYS_close, pipes[0]), "", "");
+  say("dup2", syscall(SYS_dup2, fd, pipes[0]), text_a, "");
+  say("write", syscall(SYS_write, pipes[1], "x", 1), "", "");
+  void *got = 0;
+  pthread_join(thread, &got);
+  say("read", (long)got, "", "");
+}
+
+// Names of bytes that are no text, and as many as a path can have; then more.
+static void odd(void) {
+  int fd = make("o\x01d\xff \\\"'*?[\xc3");
+  say("write", write(fd, "x", 1), text_a, "");
+  char path[8192], part[256];
+  memset(part, 'p', 255);
+  part[255] = 0;
+  strcpy(path, dir);
+  if (chdir(dir) != 0) exit(1);
+  while (strlen(path) + 256 < 4080) {
+    if (mkdir(part, 0700) != 0 || chdir(part) != 0) exit(1);
+    strcat(strcat(path, "/"), part);
+    say("mkdir", 0, path, path);
+  }
+  int rest = 4095 - (int)strlen(path) - 1;
+  part[rest] = 0;
+  strcat(strcat(path, "/"), part);
+  fd = syscall(SYS_open, part, O_CREAT | O_WRONLY, 0600);
+  say("open", fd, path, path);
+  say("write", write(fd, "x", 1), path, "");
 }
 
 static void rooted(void) {
@@ -279,7 +358,7 @@ int main(int argc, char **argv) {
     void (*run)(void);
   } cases[] = {{"files", files},   {"names", names},   {"relative", relative}, {"inherited", inherited},
                {"rooted", rooted}, {"synced", synced}, {"compat", compat},     {"restarts", restarts},
-               {"threads", threads}};
+               {"threads", threads}, {"passed", passed}, {"reused", reused},   {"odd", odd}};
   if (strcmp(argv[1], "executes") == 0) executes(argv[0]);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (strcmp(argv[1], cases[i].name) == 0) {
