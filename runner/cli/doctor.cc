@@ -47,7 +47,7 @@ constexpr Row kRows[] = {
 struct Question {
   const char* what;
   std::vector<Need> needs;
-  std::vector<std::string> observe;
+  std::vector<plan::Interest> observe;
   const char* user;
   bool results;  // asks for the results of calls
 };
@@ -65,8 +65,8 @@ std::vector<Question> questions() {
   using Kind = Need::Kind;
   return {
       {"run services, each test in its own network and /tmp", {}, {}, "", false},
-      {"look back at what services began (assert_never)", {}, {"write"}, "", false},
-      {"look back at what succeeded (assert_eventually, assert_count)", {}, {"write"}, "", true},
+      {"look back at what services began (assert_never)", {}, {{.what = "write"}}, "", false},
+      {"look back at what succeeded (assert_eventually, assert_count)", {}, {{.what = "write"}}, "", true},
       {"deny calls on files (write, fsync, open…)", {need(Kind::kDeny, "write")}, {}, "", false},
       {"deny connect", {need(Kind::kDeny, "connect")}, {}, "", false},
       {"delay calls", {need(Kind::kDelay, "fsync")}, {}, "", false},

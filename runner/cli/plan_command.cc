@@ -10,7 +10,7 @@
 #include "runner/cli/show_diagnostics.h"
 #include "spec/model/objects.h"
 #include "spec/model/scopes.h"
-#include "spec/plan/keys.h"
+#include "spec/plan/need_text.h"
 
 namespace fbx::cli {
 
@@ -91,7 +91,9 @@ void print_tests(const plan::Plan& plan, const Decision& decision) {
     for (size_t n = 0; n < test.needs.size(); ++n) {
       print_need(plan::need_text(plan, test.needs[n]), decision, t, n);
     }
-    if (!test.observe.empty()) std::printf("    sees %s\n", joined(test.observe).c_str());
+    for (const plan::Interest& one : test.observe) {
+      std::printf("    sees %s\n", plan::interest_text(plan, one).c_str());
+    }
     if (test.known_failure) std::printf("    known to fail: %s\n", test.known_failure->c_str());
   }
 }
@@ -132,11 +134,35 @@ Json json_of(const plan::Plan& plan, const plan::Assumption& a) {
           {"rules", std::move(rules)}};
 }
 
+// A string as it is; a word (3, True, None) as what it means.
+Json json_of(const plan::Narrowing& one) {
+  if (one.is_text) return one.value;
+  if (one.value == "True" || one.value == "False") return one.value == "True";
+  if (one.value == "None") return nullptr;
+  const Json number = Json::parse(one.value, nullptr, false);
+  return number.is_number() ? number : Json(one.value);
+}
+
+Json json_of(const plan::Narrowings& only) {
+  Json out = Json::object();
+  for (const plan::Narrowing& one : only) out[one.key] = json_of(one);
+  return out;
+}
+
+Json json_of(const plan::Plan& plan, const plan::Interest& interest) {
+  Json out = {{"see", plan::interest_text(plan, interest)}};
+  if (interest.service >= 0) out["service"] = plan.services[static_cast<size_t>(interest.service)].name;
+  out[plan::is_event_type(interest.what) ? "type" : "syscall"] = interest.what;
+  if (!interest.only.empty()) out["only"] = json_of(interest.only);
+  return out;
+}
+
 Json json_of(const plan::Plan& plan, size_t t, const Decision& decision) {
   const plan::Test& test = plan.tests[t];
   Json needs = Json::array();
   for (size_t n = 0; n < test.needs.size(); ++n) {
     Json one = {{"need", plan::need_text(plan, test.needs[n])}};
+    if (!test.needs[n].only.empty()) one["only"] = json_of(test.needs[n].only);
     if (!decision.decided) {
       one["decided"] = "where it runs";
     } else if (const Enforced& enforced = decision.tests[t].needs[n]; enforced.refused) {
@@ -146,12 +172,14 @@ Json json_of(const plan::Plan& plan, size_t t, const Decision& decision) {
     }
     needs.push_back(std::move(one));
   }
+  Json observe = Json::array();
+  for (const plan::Interest& interest : test.observe) observe.push_back(json_of(plan, interest));
   Json out = {{"name", test.name},
               {"doc", test.doc},
               {"file", test.place.file},
               {"line", test.place.line},
               {"needs", std::move(needs)},
-              {"observe", test.observe}};
+              {"observe", std::move(observe)}};
   if (decision.decided && !decision.tests[t].refused.empty()) {
     out["refused"] = Json::array();
     for (const Refusal& refused : decision.tests[t].refused) out["refused"].push_back(json_of(refused));

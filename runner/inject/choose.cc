@@ -47,6 +47,7 @@ class Choice {
 
   std::expected<Assignment, std::vector<RefusedNeed>> make() {
     check_ground();
+    check_limits();
     choose_sight();
     for (size_t s = 0; s < plan_.services.size(); ++s) {
       out_.services[s].shim = takes_shim(s);
@@ -82,6 +83,20 @@ class Choice {
                              .what = "service " + service.name + " runs as " + service.user +
                                      ", and only root can become another user",
                              .remedy = "run it with sudo"});
+  }
+
+  // A service that runs without its limit shows nothing about how it lives with it.
+  void check_limits() {
+    for (const plan::Service& service : plan_.services) {
+      std::string names;
+      for (const auto& [name, value] : service.limits) names += (names.empty() ? "" : ", ") + name;
+      if (names.empty()) continue;
+      const std::string place = service.place.text();
+      refusals_.push_back({.code = "not-built",
+                           .what = (place.empty() ? "" : place + ": ") + "service " + service.name +
+                                   ": limits=: this fbx can't limit " + names + " yet",
+                           .remedy = "leave limits= out"});
+    }
   }
 
   void choose_sight() {

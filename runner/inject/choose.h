@@ -19,7 +19,8 @@
 // A hand that the user names (--inject, service(inject=)) is for faults, and is not replaced by
 // another; service(inject=) goes before --inject.
 //
-// Refusals: no-hand (nothing here can do it), not-built (this fbx has no such hand yet), no-sight
+// Refusals: no-hand (nothing here can do it), not-built (this fbx has no such hand,
+// or no such limit of a service, yet), no-sight
 // (nobody would see the test's calls), no-isolation (the test would see the host's network and
 // files), needs-root (another user).
 //

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "bpf/abi/tables.h"
+#include "spec/plan/need_text.h"
 
 namespace fbx::inject {
 
@@ -19,10 +20,14 @@ void add_keyword(const plan::Service& service, const std::string& keyword, Wante
     }
     return;
   }
-  const std::string name = keyword.starts_with("=") ? keyword.substr(1) : keyword;
-  for (const uint16_t nr : abi::numbers(name)) wanted.set(nr);
+  if (keyword.starts_with("=")) {
+    const abi::Syscall* row = abi::find_syscall(keyword.substr(1));
+    if (row != nullptr && row->nr() >= 0) wanted.set(static_cast<size_t>(row->nr()));
+    return;
+  }
+  for (const uint16_t nr : abi::numbers(keyword)) wanted.set(nr);
   for (const plan::Op& op : service.ops) {
-    if (op.name != name) continue;
+    if (op.name != keyword) continue;
     for (const std::string& syscall : op.syscalls) {
       for (const uint16_t nr : abi::numbers(syscall)) wanted.set(nr);
     }
@@ -36,10 +41,16 @@ std::vector<uint16_t> watched_calls(const plan::Plan& plan, size_t test, size_t 
   const plan::Service& of = plan.services[service];
   add_keyword(of, "connect", wanted);
   add_keyword(of, "execve", wanted);
-  for (const std::string& keyword : plan.tests[test].observe) add_keyword(of, keyword, wanted);
+  const auto concerns = [service](int whose) {
+    return whose < 0 || static_cast<size_t>(whose) == service;
+  };
+  for (const plan::Interest& interest : plan.tests[test].observe) {
+    // Lines of output, exits, steps: seen without any system call.
+    if (concerns(interest.service) && !plan::is_event_type(interest.what))
+      add_keyword(of, interest.what, wanted);
+  }
   for (const plan::Need& need : plan.tests[test].needs) {
-    const bool concerns = need.service < 0 || static_cast<size_t>(need.service) == service;
-    if (concerns && need.kind != plan::Need::Kind::kPartition) {
+    if (concerns(need.service) && need.kind != plan::Need::Kind::kPartition) {
       add_keyword(of, need.syscall, wanted);
     }
   }

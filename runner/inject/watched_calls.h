@@ -4,6 +4,8 @@
 // its rules are about (so that a call they missed is found), and what every verdict asks for:
 // connect, because a dial to an address outside the test makes it inconclusive; and execve, because
 // every service makes one before anything else: whose was not recorded, is not seen at all.
+// What else narrows an interest (path, peer, ok…) is not asked of the kernel: every call of that
+// family by that service is recorded, so that a call whose path nobody could tell is seen, too.
 //
 // Thread rule: pure.
 #pragma once

@@ -169,6 +169,8 @@ Filter::Field field_of(const Keyword& keyword) {
 
 }  // namespace
 
+std::string_view filter_key_name(size_t param) { return kDictParams[param].name; }
+
 std::optional<Problem> check_filter(const Bound& b, const CheckContext& context) {
   if (auto problem = check_type(b, context)) return problem;
   if (auto problem = check_op(b, context)) return problem;

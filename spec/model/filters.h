@@ -45,6 +45,9 @@ consteval std::array<Param, kFilterKeys + n> with_filter(const std::array<Param,
   return out;
 }
 
+// "path" of kPath.
+[[nodiscard]] std::string_view filter_key_name(size_t param);
+
 // Looks at the keys together: Signature::also of look-backs, or part of it.
 [[nodiscard]] std::optional<Problem> check_filter(const Bound& b, const CheckContext& context);
 

@@ -35,6 +35,40 @@ bool entered_from_elsewhere(const core::Function& f, uint32_t from, uint32_t to)
   return false;
 }
 
+// Does it read the temporary, other than to put an entry into it?
+bool reads_temp(const core::Function& f, const core::Instr& instr, uint32_t temp) {
+  const bool entry = instr.op == core::Op::insert_new;
+  for (uint32_t i = entry ? 1 : 0; i < instr.count; ++i) {
+    const core::Operand& o = f.operands[instr.first + i];
+    if (o.kind == OperandKind::temp && o.index == temp) return true;
+  }
+  return false;
+}
+
+// The instructions that fill the display which `index` begins in a temporary: those from there to
+// the one call that reads it, without a jump. Nothing where it is read otherwise, or again.
+std::optional<std::vector<uint32_t>> entries_of(const core::Function& f, uint32_t index) {
+  const uint32_t temp = f.code[index].dst.index;
+  std::vector<uint32_t> entries;
+  std::optional<uint32_t> reader;
+  for (uint32_t i = index + 1; i < f.code.size(); ++i) {
+    const core::Instr& instr = f.code[i];
+    const bool fills = instr.op == core::Op::insert_new &&
+                       f.operands[instr.first].kind == OperandKind::temp &&
+                       f.operands[instr.first].index == temp;
+    if (fills && reader) return std::nullopt;
+    if (fills) entries.push_back(i);
+    if (reads_temp(f, instr, temp)) {
+      if (reader || instr.op != core::Op::call) return std::nullopt;
+      reader = i;
+    }
+    if (!reader && instr.label != core::kNone) return std::nullopt;
+    if (writes_temp(f, instr, temp)) break;
+  }
+  if (!reader || entered_from_elsewhere(f, index, *reader)) return std::nullopt;
+  return entries;
+}
+
 }  // namespace
 
 const Knowledge::Writers& Knowledge::writers(const core::Function& function) {
@@ -147,6 +181,24 @@ Value Knowledge::attribute(Value receiver, const std::string& name) {
   return out.valid() ? out : unknown_value();
 }
 
+// Its keys are known; what they stand for may be not.
+Value Knowledge::dict(const FunctionAt& at, uint32_t index, int depth) {
+  const core::Function& f = *at.function;
+  if (f.code[index].dst.kind != OperandKind::temp) return unknown_value();
+  const auto entries = entries_of(f, index);
+  if (!entries) return unknown_value();
+  const Value out = heap_.dict(entries->size());
+  for (const uint32_t entry : *entries) {
+    const auto operand = [&](uint32_t i) {
+      return operand_at(at, entry, f.operands[f.code[entry].first + i], depth + 1);
+    };
+    const Value key = operand(1);
+    if (!is_known(key) || !starlark::is_string(key)) return unknown_value();
+    if (heap_.dict_set(out, key, operand(2)) != starlark::Refused::no) return unknown_value();
+  }
+  return out;
+}
+
 Value Knowledge::result(const FunctionAt& at, uint32_t index, int depth) {
   const core::Function& f = *at.function;
   const core::Instr& instr = f.code[index];
@@ -167,6 +219,7 @@ Value Knowledge::result(const FunctionAt& at, uint32_t index, int depth) {
       }
       return instr.op == core::Op::tuple ? heap_.tuple(items) : heap_.list(items);
     }
+    case core::Op::dict: return dict(at, index, depth);
     case core::Op::call: {
       const CallSite site = call_at(at, index, depth + 1);
       if (site.signature == nullptr || site.signature->make == nullptr || site.open) {

@@ -67,6 +67,7 @@ class Knowledge {
   Value variable(const FunctionAt& at, const Variable& variable, int depth);
   Value captured(const FunctionAt& at, const std::string& name, int depth);
   Value constant(const starlark::core::Constant& constant);
+  Value dict(const FunctionAt& at, uint32_t index, int depth);
   Value result(const FunctionAt& at, uint32_t index, int depth);
   Value attribute(Value receiver, const std::string& name);
   CallSite call_at(const FunctionAt& at, uint32_t index, int depth);

@@ -11,6 +11,7 @@
 #include "spec/model/needs.h"
 #include "spec/model/thaw.h"
 #include "spec/plan/keys.h"
+#include "spec/plan/need_text.h"
 #include "spec/plan/read.h"
 #include "spec/starlark/values.h"
 
@@ -260,7 +261,7 @@ class PlanLoader {
     std::string want;
     for (const plan::Need& need : test.needs) want += " \"" + plan::need_text(plan_, need) + "\"";
     want += "; observe";
-    for (const std::string& call : test.observe) want += " \"" + call + "\"";
+    for (const auto& one : test.observe) want += " \"" + plan::interest_text(plan_, one) + "\"";
     add(test_place(t), "plan-needs",
         "what test \"" + test.name + "\" says that it needs is not what its code needs: needs" + want,
         "leave needs and observe out, and they are computed");

@@ -8,6 +8,8 @@
 #include "spec/model/builtins.h"
 #include "spec/model/filters.h"
 #include "spec/model/objects.h"
+#include "spec/plan/need_text.h"
+#include "spec/starlark/values.h"
 
 namespace fbx::model {
 
@@ -98,7 +100,7 @@ class NeedsFinder {
     if (name.starts_with("fault")) any_fault();
     if (name.starts_with("partition") || name == "isolate") any_partition();
     if (looks_back(name) || name == "assert_before" || name.starts_with("trace")) {
-      observe_.insert("*");
+      see({});
     }
   }
 
@@ -112,7 +114,7 @@ class NeedsFinder {
   void any_fault() {
     add(plan::Need::Kind::kDeny, -1, "*");
     add(plan::Need::Kind::kDelay, -1, "*");
-    observe_.insert("*");
+    see({});
   }
   void any_partition() {
     partition("refuse");
@@ -210,13 +212,13 @@ class NeedsFinder {
         } else {
           add(plan::Need::Kind::kDeny, service, keyword);
           add(plan::Need::Kind::kDelay, service, keyword);
-          watch(service, keyword);
+          watch(service, keyword, {});
         }
       }
       if (b.open) {
         add(plan::Need::Kind::kDeny, service, "*");
         add(plan::Need::Kind::kDelay, service, "*");
-        observe_.insert("*");
+        see({.service = service});
       }
     }
   }
@@ -228,13 +230,24 @@ class NeedsFinder {
   }
 
   void action(int service, const std::string& keyword, const plan::Action& action) {
-    if (action.kind == plan::Action::Kind::kDeny) add(plan::Need::Kind::kDeny, service, keyword);
-    if (action.delay_ns != 0) add(plan::Need::Kind::kDelay, service, keyword);
+    plan::Narrowings only, seen;
+    const auto narrow = [&](const char* key, const char* seen_as, const std::string& value) {
+      if (value.empty()) return;
+      only.push_back({key, value});
+      seen.push_back({seen_as, value});
+    };
+    narrow("path", "path", action.path);
+    narrow("on", "on", action.on);
+    narrow("to", "peer", action.to);
+    if (action.kind == plan::Action::Kind::kDeny)
+      add(plan::Need::Kind::kDeny, service, keyword, only);
+    if (action.delay_ns != 0) add(plan::Need::Kind::kDelay, service, keyword, only);
     // To let a call through, before a rule behind it decides, is to decide about it: by a hand that
     // could as well deny it (connect), or hold it (the rest, of which some can't be denied).
     if (action.kind == plan::Action::Kind::kAllow)
-      add(keyword == "connect" ? plan::Need::Kind::kDeny : plan::Need::Kind::kDelay, service, keyword);
-    watch(service, keyword);
+      add(keyword == "connect" ? plan::Need::Kind::kDeny : plan::Need::Kind::kDelay, service, keyword,
+          only);
+    watch(service, keyword, std::move(seen));
   }
 
   void cut(const Signature& signature, const Bound& b) {
@@ -250,7 +263,7 @@ class NeedsFinder {
     need.mode = mode;
     need.place = test_.place;
     needs_.push_back(std::move(need));
-    observe_.insert("connect");
+    see({.what = "connect"});
   }
 
   void filter_dict(Value dict) {
@@ -258,80 +271,125 @@ class NeedsFinder {
     const bool known = is_known(dict) &&
                        !bind_filter_dict(dict, "filter", knowledge_.context(), b);
     if (known) filter(b);
-    else observe_.insert("*");
+    else see({});
   }
 
   void filter(const Bound& b) {
-    const Value type = b.values[kType];
-    const bool calls = !type.valid() || !is_known(type) || b.open ||
-                       starlark::to_string_view(type) == "syscall";
-    if (!calls) return;
-    const Value call = b.values[kSyscall];
-    const Value op = b.values[kOp];
-    if (call.valid() && is_known(call) && !b.open) {
-      std::string keyword(starlark::to_string_view(call));
-      if (keyword.starts_with("=")) keyword.erase(0, 1);
-      watch(-1, keyword);
-    } else if (op.valid() && is_known(op) && !b.open) {
-      watch(-1, std::string(starlark::to_string_view(op)));
-    } else {
-      observe_.insert("*");
+    if (b.open) return see({});
+    const int service = service_of(b, kService);
+    const bool typed = b.has(kType) && is_known(b.values[kType]);
+    const std::string type = typed ? string_arg(b, kType) : "syscall";
+    if (b.has(kType) && !typed) return see({.service = service});
+    if (type != "syscall") return see({service, type, field_keys(b)});
+    const bool called = b.has(kSyscall) && is_known(b.values[kSyscall]);
+    const bool named = b.has(kOp) && is_known(b.values[kOp]);
+    // An op stands for its calls, unless one of them is asked for.
+    plan::Narrowings only = filter_keys(b, called);
+    if (called) watch(service, string_arg(b, kSyscall), std::move(only));
+    else if (named) watch_op(service, string_arg(b, kOp), only);
+    else see({service, "*", std::move(only)});
+  }
+
+  // The one service that a filter names; −1 when that is not known, or no name of one.
+  int service_of(const Bound& b, size_t param) const {
+    if (!b.has(param) || !is_known(b.values[param])) return -1;
+    const std::string name = peer_arg(b, param);
+    const auto found = std::ranges::find(plan_.services, name, &plan::Service::name);
+    return found == plan_.services.end() ? -1 : static_cast<int>(found - plan_.services.begin());
+  }
+
+  static plan::Narrowings filter_keys(const Bound& b, bool with_op) {
+    plan::Narrowings out;
+    for (size_t i = kPath; i <= kExe; ++i) {
+      if (!b.has(i) || !is_known(b.values[i]) || (i == kOp && !with_op)) continue;
+      // ok=None is any.
+      if (i == kOk && b.values[i].is_none()) continue;
+      const std::string name(filter_key_name(i));
+      if (i == kPeer) out.push_back({name, peer_arg(b, i)});
+      else narrow(name, b.values[i], out);
     }
+    return out;
+  }
+
+  // What events of other types are told apart by: the fields of a line, the label of a fault.
+  static plan::Narrowings field_keys(const Bound& b) {
+    plan::Narrowings out = filter_keys(b, true);
+    for (const Keyword& field : b.extra) {
+      if (is_known(field.value)) narrow(std::string(starlark::to_string_view(field.name)), field.value, out);
+    }
+    return out;
+  }
+
+  static void narrow(const std::string& name, Value v, plan::Narrowings& out) {
+    if (starlark::is_string(v)) out.push_back({name, std::string(starlark::to_string_view(v))});
+    else if (!starlark::is_kind(v, Kind::floating)) out.push_back({name, starlark::repr(v), false});
   }
 
   void trace(const Bound& b) {
-    if (!b.has(1) || !is_known(b.values[1]) || b.open) {
-      observe_.insert("*");
-      return;
-    }
-    for (const std::string& keyword : strings_of(b.values[1])) watch(-1, keyword);
+    const int service = b.open ? -1 : service_of(b, 0);
+    if (!b.has(1) || !is_known(b.values[1]) || b.open) return see({.service = service});
+    for (const std::string& keyword : strings_of(b.values[1])) watch(service, keyword, {});
   }
 
   // A keyword as what is seen: a family by its own name, an op by its calls.
-  void watch(int service, const std::string& keyword) {
+  void watch(int service, const std::string& keyword, plan::Narrowings only) {
     if (const auto* family = abi::find_family(keyword)) {
-      observe_.insert(std::string(family->name));
-    } else if (abi::find_syscall(keyword) != nullptr) {
-      observe_.insert(keyword);
+      see({service, std::string(family->name), std::move(only)});
+    } else if (keyword.starts_with("=") || abi::find_syscall(keyword) != nullptr) {
+      see({service, keyword, std::move(only)});
     } else {
-      watch_op(service, keyword);
+      watch_op(service, keyword, only);
     }
   }
 
-  void watch_op(int service, const std::string& name) {
+  // Without a path of its own, a filter or rule by an op is about the op's.
+  void watch_op(int service, const std::string& name, const plan::Narrowings& only) {
     bool found = false;
     for (size_t s = 0; s < plan_.services.size(); ++s) {
       if (service >= 0 && s != static_cast<size_t>(service)) continue;
       for (const plan::Op& op : plan_.services[s].ops) {
         if (op.name != name) continue;
         found = true;
-        for (const std::string& call : op.syscalls) watch(service, call);
+        plan::Narrowings of_op = only;
+        const bool path = std::ranges::find(only, "path", &plan::Narrowing::key) != only.end();
+        if (!path && !op.path.empty()) of_op.insert(of_op.begin(), {"path", op.path});
+        for (const std::string& call : op.syscalls) watch(static_cast<int>(s), call, of_op);
       }
     }
-    if (!found) observe_.insert("*");
+    if (!found) see({.service = service, .only = only});
   }
+
+  void see(plan::Interest interest) { observe_.push_back(std::move(interest)); }
 
   // ---- the result
 
-  void add(plan::Need::Kind kind, int service, const std::string& keyword) {
+  void add(plan::Need::Kind kind, int service, const std::string& keyword,
+           plan::Narrowings only = {}) {
     plan::Need need;
     need.kind = kind;
     need.service = service;
     need.syscall = keyword;
+    need.only = std::move(only);
     need.place = test_.place;
     needs_.push_back(std::move(need));
   }
 
   void finish() {
     const auto key = [](const plan::Need& n) {
-      return std::tie(n.kind, n.service, n.syscall, n.mode);
+      return std::tie(n.kind, n.service, n.syscall, n.mode, n.only);
     };
     std::sort(needs_.begin(), needs_.end(),
               [&](const auto& a, const auto& b) { return key(a) < key(b); });
     needs_.erase(std::unique(needs_.begin(), needs_.end()), needs_.end());
     test_.needs = std::move(needs_);
-    if (observe_.contains("*")) observe_ = {"*"};
-    test_.observe.assign(observe_.begin(), observe_.end());
+    std::ranges::sort(observe_);
+    for (const plan::Interest& one : observe_) {
+      const bool part = std::ranges::any_of(observe_, [&](const plan::Interest& other) {
+        return &other != &one && plan::covers(other, one) &&
+               (other != one || &other < &one);
+      });
+      if (!part) test_.observe.push_back(one);
+    }
   }
 
   Knowledge& knowledge_;
@@ -344,7 +402,7 @@ class NeedsFinder {
   std::set<std::pair<const core::Function*, uint32_t>> moves_;
   std::set<uint32_t> assumptions_;
   std::vector<plan::Need> needs_;
-  std::set<std::string> observe_;
+  std::vector<plan::Interest> observe_;
 };
 
 }  // namespace

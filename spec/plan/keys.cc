@@ -3,8 +3,6 @@
 
 #include <algorithm>
 
-#include "bpf/abi/tables.h"
-
 namespace fbx::plan {
 
 HealthKeys health_keys(const HealthCheck& check) {
@@ -72,63 +70,6 @@ std::optional<AssumedFault> assumed_fault(const FaultKeys& keys) {
     return std::nullopt;
   }
   return out;
-}
-
-std::string need_text(const Plan& plan, const Need& need) {
-  if (need.kind == Need::Kind::kPartition) {
-    return need.mode == "refuse" ? "partition" : "partition " + need.mode;
-  }
-  const std::string verb = need.kind == Need::Kind::kDeny ? "deny " : "delay ";
-  const std::string who = need.service < 0 ? "*" : plan.services[need.service].name;
-  return verb + who + "." + need.syscall;
-}
-
-namespace {
-
-bool known_call(const Plan& plan, const std::string& call) {
-  if (call == "*" || !abi::members(call).empty()) return true;
-  return std::any_of(plan.services.begin(), plan.services.end(), [&](const Service& s) {
-    return std::any_of(s.ops.begin(), s.ops.end(), [&](const Op& op) { return op.name == call; });
-  });
-}
-
-}  // namespace
-
-std::optional<Need> parse_need(const Plan& plan, const std::string& text, std::string& problem,
-                               std::string& hint) {
-  Need need;
-  if (text == "partition" || text == "partition drop" || text == "partition *") {
-    need.kind = Need::Kind::kPartition;
-    need.mode = text == "partition" ? "refuse" : text.substr(10);
-    return need;
-  }
-  const size_t dot = text.rfind('.');
-  const bool deny = text.starts_with("deny ");
-  if ((!deny && !text.starts_with("delay ")) || dot == std::string::npos || dot + 1 == text.size()) {
-    problem = "\"" + text + "\" is no need: want \"deny SERVICE.CALL\", \"delay SERVICE.CALL\", "
-              "\"partition\" or \"partition drop\"";
-    return std::nullopt;
-  }
-  need.kind = deny ? Need::Kind::kDeny : Need::Kind::kDelay;
-  const size_t who_at = text.find(' ') + 1;
-  const std::string who = dot < who_at ? "" : text.substr(who_at, dot - who_at);
-  need.syscall = text.substr(dot + 1);
-  if (!known_call(plan, need.syscall)) {
-    problem = "the need \"" + text + "\": no system call, no family of them and no op has that name";
-    hint = did_you_mean(need.syscall, abi::keywords());
-    return std::nullopt;
-  }
-  if (who == "*") return need;
-  std::vector<std::string> names;
-  for (const Service& s : plan.services) names.push_back(s.name);
-  const auto found = std::find(names.begin(), names.end(), who);
-  if (found == names.end()) {
-    problem = "the need \"" + text + "\": no service has that name";
-    hint = did_you_mean(who, names);
-    return std::nullopt;
-  }
-  need.service = static_cast<int>(found - names.begin());
-  return need;
 }
 
 std::string cell_name(const std::string& scenario, const std::string& assumption) {

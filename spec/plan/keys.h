@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Between the structs of plan.h and what is written for them (fields.h): health checks, needs,
-// assumptions and the signatures of functions.
+// Between the structs of plan.h and what is written for them (fields.h): health checks,
+// assumptions and the signatures of functions. Needs: need_text.h.
 //
 // Thread rule: pure functions.
 #pragma once
@@ -23,12 +23,6 @@ namespace fbx::plan {
 [[nodiscard]] FaultKeys fault_keys(const AssumedFault& fault);
 // Nothing unless it says exactly one of deny (with or without delay), delay, allow.
 [[nodiscard]] std::optional<AssumedFault> assumed_fault(const FaultKeys& keys);
-
-// "deny inventory.write", "delay *.connect", "partition", "partition drop".
-[[nodiscard]] std::string need_text(const Plan& plan, const Need& need);
-// Nothing when `text` is no need of this plan; `problem` and `hint` say why.
-[[nodiscard]] std::optional<Need> parse_need(const Plan& plan, const std::string& text,
-                                             std::string& problem, std::string& hint);
 
 // A cell's name, and a baseline's, unless the test says otherwise.
 [[nodiscard]] std::string cell_name(const std::string& scenario, const std::string& assumption);

@@ -16,6 +16,7 @@
 // Thread rule: a Plan is written by one thread and then only read.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -123,6 +124,15 @@ struct Assumption {
   Place place;
 };
 
+// One key=value by which a rule or a look-back tells calls apart, where it is known at compile time.
+struct Narrowing {
+  std::string key;       // "path", "peer", "ok"; of lines of output: a field's name
+  std::string value;     // a string, or a word: 3, True, None
+  bool is_text = true;   // a string
+  auto operator<=>(const Narrowing&) const = default;
+};
+using Narrowings = std::vector<Narrowing>;
+
 // What a test must be able to enforce, found by the compiler; `run` knows it before starting.
 struct Need {
   enum class Kind { kDeny, kDelay, kPartition };
@@ -130,8 +140,19 @@ struct Need {
   int service = -1;         // the service it is for; -1 = any (it cannot be known)
   std::string syscall;      // keyword as written ("write", "pwrite64", an op); "*" = unknown
   std::string mode;         // kPartition: "refuse" | "drop"
+  Narrowings only = {};     // path, on, to of its rule
   Place place;  // of the test
   bool operator==(const Need&) const = default;
+};
+
+// What a test must be able to see: the events that one of its look-backs, traces or rules can refer
+// to. A test sees the union. What is not known does not narrow.
+struct Interest {
+  int service = -1;        // whose; -1 = any (of all, or it cannot be known)
+  // Family, call ("=write": the single one), or type of event ("stdout"); "*" = every call.
+  std::string what = "*";
+  Narrowings only = {};    // keys of the filter, in its order
+  auto operator<=>(const Interest&) const = default;
 };
 
 enum class TestKind { kFunction, kScenario, kFaultScenario, kCell, kBaseline };
@@ -151,7 +172,7 @@ struct Test {
   std::optional<std::string> known_failure = {};  // the reason
   int64_t timeout_ns = 0;                         // 0 = the run's
   std::vector<Need> needs = {};
-  std::vector<std::string> observe = {};  // families and syscalls, sorted; {"*"} when unknown
+  std::vector<Interest> observe = {};  // sorted; none is part of another
 };
 
 struct Matrix {

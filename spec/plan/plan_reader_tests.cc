@@ -3,6 +3,7 @@
 // The [[test]] tables of a plan: what each calls, and how cells find their matrix and baseline.
 #include <algorithm>
 
+#include "spec/plan/need_text.h"
 #include "spec/plan/plan_reader.h"
 
 namespace fbx::plan {
@@ -137,17 +138,25 @@ void PlanReader::cell_test(FieldReader& reader, const TestKeys& keys, Test& out)
 }
 
 void PlanReader::needs(const TestKeys& keys, Test& out) {
-  for (size_t i = 0; i < keys.needs.size() && context_.services_known; ++i) {
-    std::string problem, hint;
+  if (!context_.services_known) return;
+  std::string problem, hint;
+  const auto complain = [&](const char* key, size_t i) {
+    add(out_.places.of({"test", out_.plan.tests.size(), key, i}), "plan-word", problem, hint);
+  };
+  for (size_t i = 0; i < keys.needs.size(); ++i) {
     auto need = parse_need(out_.plan, keys.needs[i], problem, hint);
     if (!need) {
-      add(out_.places.of({"test", out_.plan.tests.size(), "needs", i}), "plan-word", problem, hint);
+      complain("needs", i);
       continue;
     }
     need->place = out.place;
     out.needs.push_back(std::move(*need));
   }
-  out.observe = keys.observe;
+  for (size_t i = 0; i < keys.observe.size(); ++i) {
+    auto interest = parse_interest(out_.plan, keys.observe[i], problem, hint);
+    if (interest) out.observe.push_back(std::move(*interest));
+    else complain("observe", i);
+  }
 }
 
 void PlanReader::link_baselines() {

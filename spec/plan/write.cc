@@ -5,6 +5,7 @@
 
 #include "spec/plan/code_text.h"
 #include "spec/plan/field_writer.h"
+#include "spec/plan/need_text.h"
 #include "spec/plan/value_text.h"
 
 namespace fbx::plan {
@@ -183,7 +184,7 @@ class PlanWriter {
       keys.require_faults_fire = test.require_faults_fire;
       keys.timeout_ns = test.timeout_ns;
       for (const Need& need : test.needs) keys.needs.push_back(need_text(plan_, need));
-      keys.observe = test.observe;
+      for (const Interest& one : test.observe) keys.observe.push_back(interest_text(plan_, one));
       if (test.matrix >= 0) cell_keys(test, keys);
       else test_keys(test, keys);
       section(keys, "[[test]]", &anchors);

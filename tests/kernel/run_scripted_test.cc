@@ -192,7 +192,7 @@ TEST_CASE("scripted bodies end as the verdict table says") {
   for (const Row& row : table) {
     plan::Test test{.name = row.name, .doc = {}, .place = {"script", 1, 1}};
     test.needs = row.needs;
-    test.observe = {"write", "connect"};
+    test.observe = {{.what = "write"}, {.what = "connect"}};
     scripts()[row.name] = row.lines;
     run.tests.push_back(run.plan.tests.size());
     run.plan.tests.push_back(std::move(test));

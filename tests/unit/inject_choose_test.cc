@@ -260,7 +260,7 @@ TEST_CASE("without root the supervisor sees and breaks, and what it can't do is 
     plan::Plan plan = two_services();
     plan.services[0].user = row.user;
     plan.tests[0].needs = row.needs;
-    plan.tests[0].observe = {"fsync"};
+    plan.tests[0].observe = {{.what = "fsync"}};
     Capabilities can = unprivileged(row.ground);
     if (row.missing) can.*row.missing = no("the kernel said no");
     const auto chosen = choose(plan, 0, can, {.isolation = row.isolation});
@@ -278,9 +278,28 @@ TEST_CASE("without root the supervisor sees and breaks, and what it can't do is 
   }
 }
 
+TEST_CASE("a service's limits are refused by name and place, whatever else the test needs") {
+  plan::Plan plan = two_services();
+  plan.services[1].limits = {{"memory", "256M"}, {"pids", "64"}};
+  plan.services[1].place = {"a.star", 7, 10};
+  for (const bool root : {true, false}) {
+    CAPTURE(root);
+    const auto can = root ? everything() : unprivileged(Ground::kUserNamespace);
+    const auto chosen = choose(plan, 0, can);
+    REQUIRE_FALSE(chosen);
+    REQUIRE(chosen.error().size() == 1);
+    CHECK(chosen.error()[0].code == "not-built");
+    CHECK(chosen.error()[0].need == kWholeTest);
+    CHECK(chosen.error()[0].what.starts_with("a.star:7:10: service " + plan.services[1].name));
+    CHECK(chosen.error()[0].what.find("memory, pids") != std::string::npos);
+  }
+  plan.services[1].limits.clear();
+  CHECK(choose(plan, 0, everything()));
+}
+
 TEST_CASE("with root the kernel sees, and look-backs ask nothing of the supervisor") {
   plan::Plan plan = two_services();
-  plan.tests[0].observe = {"fsync"};
+  plan.tests[0].observe = {{.what = "fsync"}};
   const auto chosen = choose(plan, 0, everything());
   REQUIRE(chosen);
   CHECK(chosen->sight == Sight::kRecords);

