@@ -159,7 +159,8 @@ static int see_call(struct fbx_asked *q) {
   const int opens = flags & (FBX_KEY_CREATES | FBX_KEY_TRUNCATES) && r->open_flags &&
                     (q->args[r->open_flags - 1] & (O_CREAT | O_TRUNC));
   if (opens && see_names(q, r->path, r->dirfd, flags) < 0) return -1;
-  q->looked = opens && flags & FBX_KEY_CREATES && q->args[r->open_flags - 1] & O_CREAT;
+  q->looked = !records() && opens && flags & FBX_KEY_CREATES &&
+              q->args[r->open_flags - 1] & O_CREAT;
   find_hits(q, &path, &others);
   if (others) return -1;
   if (records() ? !r->fd && !r->path : !path || !q->hits) return 0;

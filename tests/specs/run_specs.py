@@ -95,7 +95,8 @@ class Machine:
     def stage(self, build):
         """A copy that an ordinary user can read, whatever folder the tree stands in."""
         staged = self.work / "stage"
-        copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs")]
+        copies = [(ROOT / "examples", "examples"), (ROOT / "tests/specs", "tests/specs"),
+                  (ROOT / "tests/reach", "tests/reach")]
         copies += [(build / part, "build/" + part)
                    for part in ("bin/fbx", "lib/libfbxshim.so", "examples/partition/dynamic",
                                 "examples/partition/static", "victims/dynamic")]
