@@ -84,13 +84,12 @@ std::expected<std::unique_ptr<BpfObject>, Refusal> BpfObject::open() {
 
 BpfObject::~BpfObject() {
   detach();
+  for (auto& [name, link] : iterators_) bpf_link__destroy(link);
   bpf_object__close(object_);
 }
 
 void BpfObject::detach() {
-  for (auto& [name, link] : iterators_) bpf_link__destroy(link);
   for (bpf_link* link : links_) bpf_link__destroy(link);
-  iterators_.clear();
   links_.clear();
 }
 

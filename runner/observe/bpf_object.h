@@ -60,7 +60,7 @@ class BpfObject {
   // Refusals: "no-bpf", "no-cgroup2".
   Granted attach(int run_cgroup_fd);
 
-  // Takes back attach(). For measuring beside a kernel without our programs: attaching again waits
+  // Takes back attach(), but for the iterators. For measuring beside a kernel without our programs: attaching again waits
   // for the kernel (some ms), so runs attach once.
   void detach();
 
