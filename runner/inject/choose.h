@@ -13,8 +13,9 @@
 //   partitions                the cgroup hooks, with resets for established connections; where they
 //                             are missing, `refuse` by seccomp on every service of the plan
 //
-// Without records from BPF, everything that look-backs and verdicts ask for goes to the supervisor,
-// too, which is then the only one who sees.
+// Without records from BPF, everything that look-backs and verdicts ask for goes through the shim or
+// to the supervisor, too, who are then the only ones who see. The shim is then taken for every
+// service that it reaches, whether a fault is about it or not, because it sees results.
 //
 // A hand that the user names (--inject, service(inject=)) is for faults, and is not replaced by
 // another; service(inject=) goes before --inject.
@@ -62,7 +63,7 @@ struct ServiceHands {
 
 enum class Sight : uint8_t {
   kRecords,    // BPF: every call with its begin, end and result
-  kSupervisor  // the supervisor: every call asked for, with its begin; no results
+  kSupervisor  // the supervisor: every call asked for, with its begin; results by the shim alone
 };
 
 struct Assignment {
