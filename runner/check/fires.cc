@@ -73,7 +73,9 @@ std::string calls_text(const Facts& facts, const RuleEntry& entry) {
 
 std::string near_miss_text(const RuleEntry& entry) {
   if (entry.near_misses == 0) return "";
-  const std::string key = !entry.rule.path.empty() ? "path=" : "to=";
+  const bool by_path = !entry.rule.path.empty();
+  const std::string& wanted = by_path ? entry.rule.path : entry.rule.to;
+  const std::string key = (by_path ? "path=\"" : "to=\"") + wanted + "\"";
   return std::to_string(entry.near_misses) +
          (entry.near_misses == 1 ? " call" : " calls") + " matched all but " + key +
          (entry.nearest.empty() ? "" : ": " + entry.nearest);

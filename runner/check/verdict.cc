@@ -8,10 +8,12 @@
 #include <algorithm>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 
 #include "runner/check/counting.h"
 #include "runner/check/facts.h"
 #include "runner/check/fires.h"
+#include "runner/check/syncs.h"
 
 namespace fbx::check {
 
@@ -268,17 +270,6 @@ void add_open_questions(const Facts& facts, Reasons& reasons, TestOutcome& outco
 
 // ---- the rest of the table
 
-// A program that only syncs again loses on a real disk what it keeps here.
-void add_lost_syncs(const Facts& facts, TestOutcome& outcome) {
-  for (const auto& [file, times] : facts.after_lost_sync) {
-    outcome.notes.push_back(
-        facts.plan->services[static_cast<size_t>(file.first)].name + ": " + std::to_string(times) +
-        (times == 1 ? " sync of " : " syncs of ") + file.second +
-        " succeeded after one was lost (after_lost_sync); a disk would have dropped the data: "
-        "sticky=True keeps them failing");
-  }
-}
-
 uint64_t count_asserted(const Facts& facts) {
   const auto judged = std::count_if(facts.judged.begin(), facts.judged.end(),
                                     [](const Judged& j) { return !j.again; });
@@ -308,7 +299,8 @@ void judge(const Facts& facts, TestOutcome& outcome) {
   outcome.asserted = count_asserted(facts);
   add_failures(facts, reasons, outcome);
   add_open_questions(facts, reasons, outcome);
-  add_lost_syncs(facts, outcome);
+  std::ranges::move(lost_sync_notes(facts), std::back_inserter(outcome.notes));
+  std::ranges::move(unsynced_notes(facts), std::back_inserter(outcome.notes));
   const bool asks_for_assertions =
       facts.strict && test_of(facts).kind != plan::TestKind::kBaseline;
   if (asks_for_assertions && reasons.empty() && outcome.asserted == 0)

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/diagnostic.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
 
@@ -14,6 +15,7 @@ namespace fbx::inject {
 namespace {
 
 constexpr size_t kEscapesShown = 8;
+constexpr size_t kNearKept = 32;
 
 }  // namespace
 
@@ -24,16 +26,31 @@ std::string MainInjector::peer_name(const Decision& d) const {
   return d.peer;
 }
 
+namespace {
+
+// What the rule says, for comparison with what calls were about.
+const std::string& wanted_by(const RuleEntry& entry) {
+  return entry.rule.path.empty() ? entry.rule.to : entry.rule.path;
+}
+
+void note_near(RuleEntry& entry, const Decision& d) {
+  const std::string& seen = d.path.empty() ? d.peer : d.path;
+  if (entry.near_seen.size() >= kNearKept || std::ranges::find(entry.near_seen, seen) != entry.near_seen.end())
+    return;
+  entry.near_seen.push_back(seen);
+  const std::string best = nearest_name(wanted_by(entry), entry.near_seen);
+  if (!entry.nearest.empty() && best != seen) return;
+  const abi::Syscall* row = abi::find_syscall(int{d.nr});
+  entry.nearest = std::string(row ? row->name : "?") + " " + seen;
+}
+
+}  // namespace
+
 void MainInjector::note(const Decision& d) {
   const std::string where = d.path.empty() ? peer_name(d) : d.path;
   if (d.rule >= 0 && static_cast<size_t>(d.rule) < log_.rules.size() && !where.empty())
     log_.rules[static_cast<size_t>(d.rule)].by[where]++;
-  for (uint32_t rule : d.near)
-    if (log_.rules[rule].nearest.empty()) {
-      const abi::Syscall* row = abi::find_syscall(int{d.nr});
-      const std::string seen = d.path.empty() ? d.peer : d.path;
-      log_.rules[rule].nearest = std::string(row ? row->name : "?") + " " + seen;
-    }
+  for (uint32_t rule : d.near) note_near(log_.rules[rule], d);
   for (uint32_t rule : d.matched) {
     if (!log_.rules[rule].by_shim) continue;
     told_[rule]++;

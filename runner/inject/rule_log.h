@@ -39,7 +39,8 @@ struct RuleEntry {
   uint64_t fired = 0;
   std::map<std::string, uint64_t> by;  // path or peer → fires
   uint64_t near_misses = 0;            // all but path= or to= matched
-  std::string nearest;                 // an example of those
+  std::string nearest;                 // of those, the one most like what the rule says
+  std::vector<std::string> near_seen;  // the first few, each once
   std::vector<std::string> escapes;    // calls that it should have decided and did not; any = inconclusive
 };
 

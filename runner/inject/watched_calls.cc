@@ -34,6 +34,14 @@ void add_keyword(const plan::Service& service, const std::string& keyword, Wante
   }
 }
 
+// Whether the files that a rule hits are data or a log is told by what the service syncs.
+bool writes(const plan::Service& service, const plan::Need& need) {
+  if (need.kind != plan::Need::Kind::kDeny || need.syscall == "*") return false;
+  Wanted wanted;
+  add_keyword(service, need.syscall, wanted);
+  return wanted[static_cast<size_t>(abi::find_syscall("write")->nr())];
+}
+
 }  // namespace
 
 std::vector<uint16_t> watched_calls(const plan::Plan& plan, size_t test, size_t service) {
@@ -53,6 +61,7 @@ std::vector<uint16_t> watched_calls(const plan::Plan& plan, size_t test, size_t 
     if (concerns(need.service) && need.kind != plan::Need::Kind::kPartition) {
       add_keyword(of, need.syscall, wanted);
     }
+    if (concerns && writes(of, need)) add_keyword(of, "fsync", wanted);
   }
   std::vector<uint16_t> numbers;
   for (size_t nr = 0; nr < wanted.size(); ++nr) {

@@ -14,6 +14,7 @@
 #include "runner/report/run_verdict.h"
 #include "runner/run/body.h"
 #include "runner/run/deadline.h"
+#include "runner/run/left_overs.h"
 #include "runner/run/outside.h"
 #include "runner/run/watch.h"
 #include "runner/sandbox/sandbox.h"
@@ -91,6 +92,7 @@ class TestRun {
   std::string kept_;
   std::vector<report::ServiceOutput> outputs_;
   std::vector<std::string> notes_;
+  std::vector<std::string> left_over_;
 };
 
 Status TestRun::go() {
@@ -239,6 +241,11 @@ Status TestRun::run_body() {
 }
 
 void TestRun::finish() {
+  if (injecting_) {
+    LeftOvers left = lift_left_overs(plan_, *context_.injector);
+    left_over_ = std::move(left.notes);
+    if (!left.lifted) refuse_with(left.lifted.error().text(), "not-lifted");
+  }
   if (body_) body_->pump();
   if (observing_) {
     // The last look: what the verdict says about dials and losses is exact, too.
@@ -329,6 +336,7 @@ report::TestOutcome TestRun::describe() {
   outcome.kept = kept_;
   if (body_) outcome.printed = body_->printed();
   outcome.notes = notes_;
+  std::ranges::copy(left_over_, std::back_inserter(outcome.notes));
   check::judge(facts_, outcome);
   for (const inject::RuleEntry& rule : facts_.rules) {
     if (rule.kind != inject::RuleEntry::Kind::kFault) continue;

@@ -11,11 +11,13 @@ import typing
 # Of tests/victims/caller.c: what the first letter does, and the second letter's descriptor.
 CALLS = {"w": "write", "v": "writev", "p": "pwrite64", "q": "pwritev", "r": "pread64",
          "f": "fsync", "d": "fdatasync", "o": "open", "t": "open", "c": "open", "m": "mkdir",
-         "u": "unlink"}
+         "u": "unlink", "k": "connect"}
 KINDS = {"a": "file", "b": "file", "s": "file", "n": "device", "m": "memfd", "p": "pipe",
          "u": "unix"}
 WRITES = {"write", "writev", "pwrite64", "pwritev"}
-ENOENT, EINVAL, ESPIPE = 2, 22, 29
+ENOENT, EINVAL, ESPIPE, ECONNREFUSED = 2, 22, 29, 111
+# Of "k": where it dials; nobody listens at y.
+ADDRESSES = {"x": ("127.0.0.1", 7101), "y": ("127.0.0.1", 7102), "z": ("[::1]", 7101)}
 
 
 @dataclasses.dataclass
@@ -29,7 +31,13 @@ class Call:
 
     @property
     def kind(self):
+        if self.word[0] == "k":
+            return "stream"
         return "path" if self.word[0] in "otcmu" else KINDS[self.word[1]]
+
+    @property
+    def address(self):
+        return ADDRESSES[self.word[1]] if self.word[0] == "k" else None
 
     @property
     def path(self):
@@ -45,6 +53,8 @@ class Call:
         """What the kernel says when nobody interferes: 0 or an errno."""
         if self.word[0] == "u":
             return ENOENT
+        if self.word == "ky":
+            return ECONNREFUSED
         if self.word[0] in "fd" and self.kind in ("device", "pipe", "unix"):
             return EINVAL
         if self.word[0] in "pqr" and self.kind in ("pipe", "unix"):
@@ -83,6 +93,7 @@ class Rule:
     probability: typing.Optional[float] = None  # 0 or 1: a draw between is not for a model to know
     path: typing.Optional[str] = None
     on: typing.Optional[str] = None
+    to: typing.Optional[str] = None  # an address, or the name of the service itself
     matched: int = 0
     fired: int = 0
 
@@ -91,7 +102,8 @@ class Rule:
             # What names a file is about files, whatever descriptor it makes.
             kind = "file" if call.kind == "path" else call.kind
             return {"any": True, "file": kind == "file", "pipe": kind == "pipe",
-                    "unix": kind == "unix", "socket": kind == "unix"}[self.on]
+                    "unix": kind == "unix", "socket": kind in ("unix", "stream"),
+                    "stream": kind == "stream", "udp": False}[self.on]
         files_only = self.keyword in FILE_FAMILIES or self.keyword in WRITES | {
             "pread64", "fsync", "fdatasync"}
         return call.kind in ("file", "path") or not files_only
@@ -105,8 +117,19 @@ class Rule:
         pattern = "".join({"**": ".*", "*": "[^/]*"}.get(p, re.escape(p)) for p in parts)
         return re.fullmatch(pattern, call.path) is not None
 
+    def peer_fits(self, call):
+        """Who is at an address is who listens there: at y nobody does."""
+        if self.to is None:
+            return True
+        if self.to == "caller":
+            return call.word != "ky"
+        host, port = self.to.rsplit(":", 1)
+        own, at = call.address
+        return int(port) == at and (host == own or host == "localhost")
+
     def matches(self, call):
-        return call.in_family(self.keyword) and self.kind_fits(call) and self.path_fits(call)
+        return (call.in_family(self.keyword) and self.kind_fits(call) and self.path_fits(call) and
+                self.peer_fits(call))
 
     def fires(self):
         """Counts a match; whether it fires."""

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every combination of what a rule can say, against tests/sweep/model.py.
 
-    tests/sweep/sweep.py [--cells N] [--hand auto|seccomp|shim] [--build DIR] [--seed S] [--keep]
+    tests/sweep/sweep.py [--cells N] [--hand auto|seccomp|shim|cgroup] [--build DIR] [--seed S] [--keep]
 
 A cell is a script of calls under one to three rules in one or two scopes. Cells are drawn from a
 fixed seed, fifty to a test; the service answers what became of each call, and the verdict's counts
@@ -29,13 +29,16 @@ ERRNOS = ["EIO", "ENOSPC", "EACCES", "EPERM", "EDQUOT", "EROFS", "EFBIG", "EINTR
 KEYWORDS = ["write", "fsync", "open", "read", "space", "modify", "unlink", "mkdir", "pwrite64", "writev",
             "fdatasync"]
 PATHS = ["/tmp/c/a", "/tmp/c/b", "/tmp/c/*", "/tmp/*", "/tmp/**", "/tmp/c/new.*", "/other/**", "/*/c/a", "**"]
+DIALS = ["kx", "kx", "ky", "kz"]
+DIAL_KINDS = ["any", "socket", "stream", "udp"]
+PEERS = ["127.0.0.1:7101", "127.0.0.1:7102", "localhost:7101", "[::1]:7101", "127.0.0.1:1", "caller"]
 KINDS = ["any", "file", "pipe", "unix", "socket"]
 WORDS = ["wa", "wb", "ws", "wn", "wm", "wp", "wu", "va", "vb", "vp", "vu", "pa", "pb", "pp", "qa", "ra",
          "rb", "rm", "fa", "fb", "fs", "fp", "da", "db", "oa", "ob", "ta", "cx", "mx", "ux"]
 
 
-def draw_rule(rng):
-    keyword = rng.choice(KEYWORDS)
+def draw_rule(rng, keywords):
+    keyword = rng.choice(keywords)
     rule = model.Rule(keyword=keyword, action=rng.choice(["deny", "deny", "deny", "allow"]))
     if rule.action == "deny":
         rule.errname = rng.choice(ERRNOS)
@@ -47,6 +50,10 @@ def draw_rule(rng):
         rule.every = rng.choice([None, None, 1, 2, 3])
         rule.max_fires = rng.choice([None, None, 1, 2])
     rule.probability = rng.choice([None] * 6 + [0, 1, 1])
+    if keyword == "connect":
+        rule.to = rng.choice([None, None, *PEERS])
+        rule.on = rng.choice([None, None, None, *DIAL_KINDS])
+        return rule
     if rng.random() < 0.4:
         rule.path = rng.choice(PATHS)
     if keyword in ("write", "fsync", "read", "pwrite64", "writev") and rng.random() < 0.3:
@@ -65,23 +72,25 @@ def spelled(rule):
         options.append(f'path="{rule.path}"')
     if rule.on is not None:
         options.append(f'on="{rule.on}"')
+    if rule.to is not None:
+        options.append("to=caller" if rule.to == "caller" else f'to="{rule.to}"')
     return f"{rule.keyword}={rule.action}({', '.join([*options, 'optional=True'])})"
 
 
 class Cell:
-    def __init__(self, rng):
+    def __init__(self, rng, keywords, words_of_all):
         self.scopes = []
         for _ in range(rng.choice([1, 1, 2])):
             rules = {}
             for _ in range(rng.choice([1, 1, 2])):
-                rule = draw_rule(rng)
+                rule = draw_rule(rng, keywords)
                 rules.setdefault(rule.keyword, rule)
             self.scopes.append(list(rules.values()))
         self.threads, self.processes = rng.choice([(1, 1)] * 6 + [(3, 1), (1, 3), (2, 2)])
         alone = self.threads * self.processes == 1
         # Most calls are some rule's business.
-        near = [w for w in WORDS if any(r.matches(model.Call(w)) for s in self.scopes for r in s)]
-        words = [rng.choice(near if near and rng.random() < 0.7 else WORDS)
+        near = [w for w in words_of_all if any(r.matches(model.Call(w)) for s in self.scopes for r in s)]
+        words = [rng.choice(near if near and rng.random() < 0.7 else words_of_all)
                  for _ in range(rng.randint(4, 14))]
         # Who gets which ordinal is nobody's to say: the same call over and over is the same to all.
         self.words = words if alone else [words[0]] * len(words)
@@ -152,7 +161,11 @@ def main():
 
     rng = random.Random(options.seed)
     work = pathlib.Path(tempfile.mkdtemp(prefix="fbx-sweep-"))
-    cells = [Cell(rng) for _ in range(options.cells)]
+    # The hooks decide about dials alone.
+    dials_only = options.hand == "cgroup"
+    keywords = ["connect"] if dials_only else [*KEYWORDS, "connect", "connect"]
+    words = DIALS if dials_only else [*WORDS, *DIALS]
+    cells = [Cell(rng, keywords, words) for _ in range(options.cells)]
     groups = [cells[i:i + CELLS_A_TEST] for i in range(0, len(cells), CELLS_A_TEST)]
     wrong = []
     for at in range(0, len(groups), TESTS_A_SPEC):

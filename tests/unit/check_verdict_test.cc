@@ -422,8 +422,8 @@ TEST_CASE("a rule that never fired says what the service did instead") {
   c.facts.watch = &watch;
   const TestOutcome outcome = c.judge();
   CHECK(outcome.reasons[0].text ==
-        "rule fsync=deny(\"EIO\") on inventory: 0 fires in 1.2 s; 3 calls matched all but path=: "
-        "/tmp/e/member/wal/0.wal; inventory made 0 fsync calls, 41 write");
+        "rule fsync=deny(\"EIO\") on inventory: 0 fires in 1.2 s; 3 calls matched all but "
+        "path=\"/tmp/*.wal\": /tmp/e/member/wal/0.wal; inventory made 0 fsync calls, 41 write");
   CHECK(outcome.fires[0].brief == "inventory.fsync");
   CHECK(outcome.fires[0].note == "inventory made 0 fsync calls, 41 write");
 }
@@ -437,4 +437,41 @@ TEST_CASE("calls that were not recorded are not counted as none") {
   c.facts.store = &store;
   c.facts.watch = &watch;
   CHECK(c.judge().reasons[0].text == "rule fsync=deny(\"EIO\") on inventory: 0 fires");
+}
+
+struct UnsyncedRow {
+  const char* what;
+  const char* keyword;
+  const char* hit;     // the path that the rule fired by
+  const char* synced;  // the path that the service synced; "" = none
+  bool noted;
+};
+
+TEST_CASE("a disk fault that hit only what is never synced is noted") {
+  const UnsyncedRow rows[] = {
+      {"a log", "write", "/tmp/app.log", "/tmp/data", true},
+      {"nothing is synced", "write", "/tmp/app.log", "", true},
+      {"the data", "write", "/tmp/data", "/tmp/data", false},
+      {"a full disk", "space", "/tmp/app.log", "/tmp/data", true},
+      {"a failing sync", "fsync", "/tmp/app.log", "", false},
+  };
+  for (const UnsyncedRow& row : rows) {
+    CAPTURE(row.what);
+    Case c;
+    observe::EventStore store;
+    observe::TestWatch watch = watch_all();
+    RuleEntry& entry = c.rule(1, 1);
+    entry.rule.keyword = row.keyword;
+    entry.rule.action = model::RuleSpec::Action::kDeny;
+    entry.by[row.hit] = 1;
+    if (*row.synced) Call(store, kInventory, "fsync", 20).file(row.synced).add();
+    c.facts.store = &store;
+    c.facts.watch = &watch;
+    const TestOutcome outcome = c.judge();
+    REQUIRE(outcome.notes.size() == (row.noted ? 1 : 0));
+    if (row.noted) CHECK(outcome.notes[0].find("hit only what the service never syncs") != std::string::npos);
+    // Where syncs were not recorded, nothing is said.
+    watch.services[kInventory].syscalls = {nr_of("write")};
+    CHECK(c.judge().notes.empty());
+  }
 }

@@ -13,7 +13,7 @@
 
 #include "victim.h"
 
-enum { kCalls = 64, kThreads = 8, kProcesses = 4 };
+enum { kCalls = 64, kThreads = 8, kProcesses = 4, kDialled = 7101, kNobody = 7102 };
 
 static int files[128];  // by letter
 static const char* const kFolder = "/tmp/c";
@@ -33,6 +33,22 @@ static void in_folder(char* path, size_t size, const char* name) {
 
 static void new_name(char* path, size_t size) {
   snprintf(path, size, "%s/new.%d", kFolder, __atomic_add_fetch(&results->unique, 1, __ATOMIC_RELAXED));
+}
+
+// Takes what was dialled out of the listener's queue, so that it never fills.
+static long dial(int family, int port) {
+  union { struct sockaddr any; struct sockaddr_in v4; struct sockaddr_in6 v6; } to = {0};
+  const int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  to.v4.sin_family = (sa_family_t)family;
+  to.v4.sin_port = htons((uint16_t)port);  // where it is in v6, too
+  if (family == AF_INET) to.v4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  else to.v6.sin6_addr = in6addr_loopback;
+  const int r = connect(fd, &to.any, family == AF_INET ? sizeof to.v4 : sizeof to.v6);
+  const int why = errno, other = r == 0 ? accept(files[family == AF_INET ? 'x' : 'z'], NULL, NULL) : -1;
+  if (other >= 0) close(other);
+  close(fd);
+  errno = why;
+  return r;
 }
 
 static int close_if(int fd) {
@@ -60,6 +76,7 @@ static long do_call(const char* call) {
     case 'c': new_name(path, sizeof path); return close_if(open(path, O_WRONLY | O_CREAT | O_EXCL, 0644));
     case 'm': new_name(path, sizeof path); return mkdir(path, 0755);
     case 'u': new_name(path, sizeof path); return unlink(path);
+    case 'k': return dial(call[1] == 'z' ? AF_INET6 : AF_INET, call[1] == 'y' ? kNobody : kDialled);
     default: errno = EPROTO; return -1;
   }
 }
@@ -123,6 +140,15 @@ static void answer(int client) {
   send_text(client, text);
 }
 
+static int listen_on_v6(int port) {
+  const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+  struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port),
+                            .sin6_addr = in6addr_loopback};
+  setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+  must(bind(fd, (struct sockaddr*)&at, sizeof at) == 0 && listen(fd, 128) == 0, "listen on ::1");
+  return fd;
+}
+
 static void open_all(void) {
   char path[128];
   must(mkdir(kFolder, 0755) == 0 || errno == EEXIST, kFolder);
@@ -135,6 +161,8 @@ static void open_all(void) {
   files['s'] = open(path, O_RDWR | O_CREAT | O_DSYNC, 0644);  // every write syncs
   files['n'] = open("/dev/null", O_RDWR);
   files['m'] = memfd_create("caller", 0);
+  files['x'] = listen_on(kDialled);
+  files['z'] = listen_on_v6(kDialled);
   int ends[2];
   must(pipe2(ends, O_NONBLOCK) == 0, "pipe");
   files['p'] = ends[1];

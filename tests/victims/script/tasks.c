@@ -173,6 +173,16 @@ static long op_join(char** w) {
 static long op_since(char** w) {
   return tasks[(unsigned char)w[0][0] & 127].ended_ms + 1 >= last_began_ms + (uint64_t)atol(w[1]);
 }
+// By a process that outlives the script, and says on stdout what became of it.
+static long op_leave(char** w) {
+  fflush(stdout);
+  if (fork() != 0) return 0;
+  char text[32];
+  const uint64_t began = now_ms();
+  run_operation(w, text);
+  say("%s: %s, %s", w[0], text, now_ms() - began < 10000 ? "soon" : "late");
+  _exit(0);
+}
 static long op_times(char** w) {
   for (int i = atoi(w[0]); i > 0; --i)
     if ((errno = run_for_status(w + 1)) != 0) return -1;
@@ -184,4 +194,5 @@ const struct operation task_operations[] = {
     {"thread", 1, 0, op_thread}, {"apart", 1, 0, op_apart},   {"exec", 1, 0, op_exec},
     {"bare", 1, 0, op_bare},     {"spawn", 1, 0, op_spawn},   {"orphan", 1, 0, op_orphan},
     {"took", 2, 0, op_took},     {"aside", 2, 0, op_aside},   {"join", 1, 0, op_join},
-    {"since", 2, 1, op_since},   {"times", 2, 0, op_times},   {NULL, 0, 0, NULL}};
+    {"since", 2, 1, op_since},   {"times", 2, 0, op_times},   {"leave", 1, 0, op_leave},
+    {NULL, 0, 0, NULL}};
