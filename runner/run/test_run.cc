@@ -217,6 +217,10 @@ Status TestRun::start_services() {
     case Kind::kForeign:
       facts_.start_failure.reset();
       refuse_with(failure->text, "foreign-answer");
+      if (failure->service >= 0)
+        facts_.doubts.back().place = plan_.services[static_cast<size_t>(failure->service)].place;
+      if (plan_.network == plan::Network::kHost)
+        facts_.doubts.back().remedy = "end it, or leave out network=\"host\"";
       return {};
     case Kind::kSetup:
     case Kind::kNotYet:

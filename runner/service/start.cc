@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -324,6 +325,8 @@ Starter::Failure Starter::died(size_t i) {
   if (member.was_ready && service.may_exit) return std::nullopt;
   std::string text = "service " + service.name + " " + describe_wait_status(member.wait_status);
   text += member.was_ready ? " while services were starting" : " before it was ready";
+  if (WIFEXITED(member.wait_status) && WEXITSTATUS(member.wait_status) == 0)
+    text += "; if it went into the background, tell it to stay in the foreground";
   return failure(StartFailure::Kind::kDied, i, std::move(text));
 }
 
