@@ -229,13 +229,13 @@ const std::vector<Success> kProcess = {
     ROW(fanotify_mark, raw("fanotify_init", 0, 0), 1, 8, AT_FDCWD, "."),
     ROW(setns, raw("pidfd_open", getpid(), 0), CLONE_NEWNET),
     ROW(sysfs, 3),
-    DO(mount, raw("unshare", CLONE_NEWNS); mkdir("d", 0700);
+    DO(mount, be_alone(CLONE_NEWNS); mkdir("d", 0700);
        return raw("mount", "none", "d", "tmpfs", 0, nullptr);),
-    DO(umount2, raw("unshare", CLONE_NEWNS); raw("mount", nullptr, "/", nullptr, 0x44000, nullptr);
-       mkdir("d", 0700); raw("mount", "none", "d", "tmpfs", 0, nullptr);
+    DO(umount2, be_alone(CLONE_NEWNS); mkdir("d", 0700);
+       raw("mount", "none", "d", "tmpfs", 0, nullptr);
        return raw("umount2", "d", 0);),
-    DO(sethostname, raw("unshare", CLONE_NEWUTS); return raw("sethostname", "x", 1);),
-    DO(setdomainname, raw("unshare", CLONE_NEWUTS); return raw("setdomainname", "x", 1);),
+    DO(sethostname, be_alone(CLONE_NEWUTS); return raw("sethostname", "x", 1);),
+    DO(setdomainname, be_alone(CLONE_NEWUTS); return raw("setdomainname", "x", 1);),
 };
 
 const std::vector<Success> kTime = {

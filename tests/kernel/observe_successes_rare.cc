@@ -83,8 +83,7 @@ const std::vector<Success> kRare = {
     ROW(mount_setattr, AT_FDCWD, "/", 0, t.buffer, 32),
     DO(fsconfig, return raw("fsconfig", raw("fsopen", "tmpfs", 0), 6, nullptr, nullptr, 0);),
     ROW(fsmount, tmpfs(), 0, 0),
-    DO(move_mount, raw("unshare", CLONE_NEWNS);
-       raw("mount", nullptr, "/", nullptr, 0x44000, nullptr); mkdir("d", 0700);
+    DO(move_mount, be_alone(CLONE_NEWNS); mkdir("d", 0700);
        return raw("move_mount", raw("fsmount", tmpfs(), 0, 0), "", AT_FDCWD, "d", 4);),
     DO(request_key, raw("add_key", "user", "fbx", "x", 1, -1);
        return raw("request_key", "user", "fbx", nullptr, 0);),
@@ -129,8 +128,8 @@ long ruleset(Things& t) {
 
 // A tmpfs of our own as the root, with another mounted in it at /n, which has a folder o.
 int nested_roots() {
-  if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
-      mkdir("d", 0700) != 0 || mount("none", "d", "tmpfs", 0, nullptr) != 0 || chroot("d") != 0 ||
+  be_alone(CLONE_NEWNS);
+  if (mkdir("d", 0700) != 0 || mount("none", "d", "tmpfs", 0, nullptr) != 0 || chroot("d") != 0 ||
       chdir("/") != 0 || mkdir("n", 0700) != 0 || mount("none", "n", "tmpfs", 0, nullptr) != 0)
     return -errno;
   return mkdir("n/o", 0700);
