@@ -61,7 +61,7 @@ std::vector<uint16_t> watched_calls(const plan::Plan& plan, size_t test, size_t 
     if (concerns(need.service) && need.kind != plan::Need::Kind::kPartition) {
       add_keyword(of, need.syscall, wanted);
     }
-    if (concerns && writes(of, need)) add_keyword(of, "fsync", wanted);
+    if (concerns(need.service) && writes(of, need)) add_keyword(of, "fsync", wanted);
   }
   std::vector<uint16_t> numbers;
   for (size_t nr = 0; nr < wanted.size(); ++nr) {
