@@ -371,7 +371,7 @@ TEST_CASE("without root the shim sees, too, and the rest is supervised") {
   const Program plain{.identity = "id", .past_preload = {}, .past_libc = {}};
   const Program fixed{.identity = "id", .past_preload = "is linked statically", .past_libc = {}};
   plan::Plan plan = two_services();
-  plan.tests[0].observe = {"fsync"};
+  plan.tests[0].observe = {{.what = "fsync"}};
   plan.tests[0].needs = {need(Kind::kDeny, 0, "write")};
   for (const char* flag : {"auto", "shim", "seccomp"}) {
     CAPTURE(flag);
