@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
-// The cgroup hand: who may dial whom. Denied by a rule (decide.h), or refused because the link
+// The cgroup hand: who may dial whom, and bind what. Denied by a rule (decide.h), or refused because the link
 // between the two services is cut. The peer is told by its listener's cgroup, never by address.
 //
 // kernel/bpf/cgroup.c: __cgroup_bpf_run_filter_sock_addr(); the programs run before the protocol's
@@ -120,5 +120,34 @@ int connect__on_sendmsg4(struct bpf_sock_addr *ctx) { return dial__ipv4(ctx, FBX
 
 SEC("cgroup/sendmsg6")
 int connect__on_sendmsg6(struct bpf_sock_addr *ctx) { return dial__ipv6(ctx, FBX_NR_SENDTO); }
+
+// net/ipv4/af_inet.c: inet_bind_sk(): before anybody looks whether the address is free.
+static __always_inline int bind__check(struct bpf_sock_addr *ctx, struct fbx_dial *dial) {
+  struct fbx_switch *armed = inject__switch();
+  uint32_t level = config__leaf_level();
+  if (!armed || !level || !armed->rules) return 1;
+  dial->kind = dial__kind(ctx);
+  return dial__decide(dial, armed, level);
+}
+
+SEC("cgroup/bind4")
+int connect__on_bind4(struct bpf_sock_addr *ctx) {
+  struct fbx_dial dial = {.nr = FBX_NR_BIND, .peer = FBX_SERVICE_NONE};
+  endpoint__from_ipv4(&dial.to, ctx->user_ip4);
+  dial.to.port = bpf_ntohs(ctx->user_port);
+  return bind__check(ctx, &dial);
+}
+
+SEC("cgroup/bind6")
+int connect__on_bind6(struct bpf_sock_addr *ctx) {
+  struct fbx_dial dial = {.nr = FBX_NR_BIND, .peer = FBX_SERVICE_NONE};
+  uint32_t *w = (uint32_t *)dial.to.addr;
+  w[0] = ctx->user_ip6[0];
+  w[1] = ctx->user_ip6[1];
+  w[2] = ctx->user_ip6[2];
+  w[3] = ctx->user_ip6[3];
+  dial.to.port = bpf_ntohs(ctx->user_port);
+  return bind__check(ctx, &dial);
+}
 
 FBX_LICENSE;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 //
 // What becomes of a dial, once its peer is known: the caller's rules first (a fault is in the
-// call), then the cuts (which are in the network behind it).
+// call), then the cuts (which are in the network behind it). A bind goes the same way, to itself.
 #pragma once
 
 #include "bpf/inject.h"
@@ -11,6 +11,7 @@
 #define FBX_ECONNREFUSED 111
 #define FBX_NR_CONNECT FBX_NR(42, 203)
 #define FBX_NR_SENDTO FBX_NR(44, 206)
+#define FBX_NR_BIND FBX_NR(49, 200)
 
 struct fbx_dial {
   struct fbx_endpoint to;
@@ -55,7 +56,7 @@ __attribute__((weak, noinline)) int rules__decide(const struct fbx_dial *dial, u
   key.peer_service = dial->peer_id ? dial->peer : FBX_PEER_UNKNOWN;
   key.flags = dial->flags;
   key.peer_door = dial->door;
-  key.has_addr = dial->kind != FBX_KIND_UNIX;
+  key.has_addr = dial->kind != FBX_KIND_UNIX && dial->nr != FBX_NR_BIND;
   __builtin_memcpy(key.peer_addr, dial->to.addr, 16);
   uint32_t generation = *(volatile uint32_t *)&set->generation;
   struct fbx_decision d = {};
@@ -85,8 +86,8 @@ static __always_inline int dial__decide(struct fbx_dial *dial, const struct fbx_
   struct fbx_service *peer = bpf_map_lookup_elem(&fbx_services, &dial->peer_id);
   dial->peer = peer && peer->worker == caller->worker ? peer->service : FBX_SERVICE_NONE;
   int errnum = 0;
-  if (armed->rules && dial->nr == FBX_NR_CONNECT) errnum = rules__decide(dial, caller_id);
-  if (!errnum && armed->cuts) errnum = cuts__decide(caller, caller_id, dial);
+  if (armed->rules && dial->nr != FBX_NR_SENDTO) errnum = rules__decide(dial, caller_id);
+  if (!errnum && armed->cuts && dial->nr != FBX_NR_BIND) errnum = cuts__decide(caller, caller_id, dial);
   if (!errnum) return 1;
   bpf_set_retval(-errnum);
   return 0;

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "bpf/service.h"
+#include "bpf/abi/call_rules.h"
 #include "bpf/abi/cut.h"
 #include "bpf/abi/decide.h"
 
@@ -20,6 +21,25 @@ struct fbx_rulesets_map {
   __type(value, struct fbx_ruleset);
 };
 FBX_INJECT_MAP struct fbx_rulesets_map fbx_rulesets SEC(".maps");
+
+// The same for hands that fail any call.
+struct fbx_call_rules_map {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, FBX_SERVICES);
+  __type(key, uint64_t);
+  __type(value, struct fbx_call_rules);
+};
+FBX_INJECT_MAP struct fbx_call_rules_map fbx_call_rules SEC(".maps");
+
+struct fbx_globs_map {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, FBX_GLOBS);
+  __type(key, struct fbx_glob_key);
+  __type(value, struct fbx_glob);
+};
+FBX_INJECT_MAP struct fbx_globs_map fbx_globs SEC(".maps");
 
 struct fbx_counter_array {
   struct fbx_counter all[FBX_COUNTERS];

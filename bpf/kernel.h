@@ -88,6 +88,10 @@ struct fdtable {
   struct file **fd;
 };
 
+struct vm_area_struct {
+  struct file *vm_file;
+};
+
 struct files_struct {
   struct fdtable *fdt;
 };

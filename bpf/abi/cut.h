@@ -37,10 +37,11 @@ struct fbx_cut_count {
   uint64_t late_syn; // dropped SYNs after the install returned: a dial that passed the hook before
 };
 
-// `fbx_switch`: array of one, mappable. Hooks on every packet look at it first.
+// `fbx_switch`: array of one, mappable. Hooks on every packet and call look at it first.
 struct fbx_switch {
   uint64_t cuts;   // active cuts of all workers; 0 = nothing to do
   uint64_t rules;  // services with a rule set in the kernel
+  uint64_t calls;  // services with rules on any call (call_rules.h)
 };
 
 // One TCP socket as the iterator lists it (bpf/sockets.bpf.c). Addresses as in fbx_endpoint.

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "bpf/abi/tables.h"
+#include "runner/inject/call_rules.h"
 #include "runner/inject/rule_compile.h"
 #include "runner/inject/watched_calls.h"
 
@@ -20,8 +21,20 @@ uint16_t number_of(const char* call) {
   return static_cast<uint16_t>(abi::find_syscall(call)->nr());
 }
 
-bool hits_connect(const std::vector<uint16_t>& calls) {
-  return std::binary_search(calls.begin(), calls.end(), number_of("connect"));
+bool hits(const std::vector<uint16_t>& calls, const char* call) {
+  return std::binary_search(calls.begin(), calls.end(), number_of(call));
+}
+
+bool concerns(const Need& need, size_t service) {
+  return need.kind != Need::Kind::kPartition &&
+         (need.service < 0 || static_cast<size_t>(need.service) == service);
+}
+
+// What the cgroup hooks can do alone: "connect" or "bind"; "" = none of it.
+std::string hook_call(const std::vector<uint16_t>& calls) {
+  for (const char* call : {"connect", "bind"})
+    if (calls.size() == 1 && hits(calls, call)) return call;
+  return "";
 }
 
 // Supervising the return from a signal handler, or an exit, serves no rule.
@@ -50,8 +63,10 @@ class Choice {
     check_limits();
     choose_sight();
     for (size_t s = 0; s < plan_.services.size(); ++s) {
-      out_.services[s].shim = takes_shim(s);
-      out_.services[s].connect = connect_hand(s);
+      out_.services[s].calls = hand_for_calls(s);
+      out_.services[s].shim = out_.services[s].calls == Hand::kNone && takes_shim(s);
+      out_.services[s].connect = hook_hand(s, "connect");
+      out_.services[s].bind = hook_hand(s, "bind");
     }
     std::vector<size_t> before;  // how many refusals there were before each need
     for (size_t i = 0; i < test_.needs.size(); ++i) {
@@ -132,11 +147,6 @@ class Choice {
     return wished_hand(service, wishes_);
   }
 
-  [[nodiscard]] static bool concerns(const Need& need, size_t service) {
-    return need.kind != Need::Kind::kPartition &&
-           (need.service < 0 || static_cast<size_t>(need.service) == service);
-  }
-
   // Unasked, the shim is taken where it decides most calls itself, and never where nobody knows
   // which calls will be faulted: nearly all would go to the supervisor.
   [[nodiscard]] bool takes_shim(size_t service) const {
@@ -147,29 +157,62 @@ class Choice {
     const Program& program = known_.programs[service];
     if (!program.past_preload.empty() || !program.past_libc.empty()) return false;
     return std::ranges::none_of(test_.needs, [&](const Need& need) {
-      return concerns(need, service) &&
-             (need.syscall == "*" || known_.escaped.contains({program.identity, need.syscall}));
+      return concerns(need, service) && (need.syscall == "*" || escaped(need, service));
     });
   }
 
-  [[nodiscard]] Hand supervising_hand(size_t service) const {
-    return out_.services[service].shim ? Hand::kShim : Hand::kSeccomp;
+  [[nodiscard]] bool escaped(const Need& need, size_t service) const {
+    return service < known_.programs.size() &&
+           known_.escaped.contains({known_.programs[service].identity, need.syscall});
   }
 
-  // One hand for everything that can hit connect on this service.
-  [[nodiscard]] Hand connect_hand(size_t service) const {
-    bool any = false, only_denies = true;
+  // A hand in the kernel decides all calls of a service, or none: those that the hooks decide apart.
+  [[nodiscard]] bool can_fail_calls(size_t service, Hand hand, bool named) const {
+    bool any = false;
+    for (const Need& need : test_.needs) {
+      if (!concerns(need, service)) continue;
+      const plan::Service& of = plan_.services[service];
+      if (!named && (escaped(need, service) || names_paths(of, need.syscall))) return false;
+      if (!named && need.kind == Need::Kind::kDeny &&
+          !hook_call(keyword_calls(of, need.syscall)).empty() && can_.cgroup.works)
+        continue;
+      if (!kernel_gap(plan_, service, need, hand).empty()) return false;
+      any = true;
+    }
+    return any;
+  }
+
+  [[nodiscard]] Hand hand_for_calls(size_t service) const {
+    const Hand wished = hand_named(wish_of(plan_.services[service]));
+    if (fails_calls_in_kernel(wished))
+      return can_fail_calls(service, wished, true) ? wished : Hand::kNone;
+    if (wished != Hand::kNone || out_.sight != Sight::kRecords) return Hand::kNone;
+    for (const Hand hand : {Hand::kOverride, Hand::kFmodRet, Hand::kLsm})
+      if (capability_of(can_, hand).works && can_fail_calls(service, hand, false)) return hand;
+    return Hand::kNone;
+  }
+
+  [[nodiscard]] Hand deciding_hand(size_t service) const {
+    const ServiceHands& hands = out_.services[service];
+    if (hands.calls != Hand::kNone) return hands.calls;
+    return hands.shim ? Hand::kShim : Hand::kSeccomp;
+  }
+
+  // One hand for everything that can hit this call (connect, bind) on this service.
+  [[nodiscard]] Hand hook_hand(size_t service, const char* call) const {
+    bool any = false, only_denies = true, past_hooks = false;
     for (const Need& need : test_.needs) {
       if (!concerns(need, service)) continue;
       const auto calls = keyword_calls(plan_.services[service], need.syscall);
-      if (!hits_connect(calls)) continue;
+      if (!hits(calls, call)) continue;
       any = true;
       only_denies &= need.kind == Need::Kind::kDeny && calls.size() == 1;
+      past_hooks |= escaped(need, service);
     }
     if (!any) return Hand::kNone;
     const std::string& wish = wish_of(plan_.services[service]);
-    const bool hooks = wish == "cgroup" || (wish == "auto" && can_.cgroup.works);
-    return only_denies && hooks ? Hand::kCgroup : supervising_hand(service);
+    const bool hooks = wish == "cgroup" || (wish == "auto" && can_.cgroup.works && !past_hooks);
+    return only_denies && hooks ? Hand::kCgroup : deciding_hand(service);
   }
 
   [[nodiscard]] const Capability* missing_for_kernel_cut(const Need& need) const {
@@ -217,9 +260,12 @@ class Choice {
         return Hand::kNone;
       }
     if (need.kind == Need::Kind::kDeny && need.syscall != "*") check_effects(service, need.syscall);
-    const bool connect_alone = calls.size() == 1 && hits_connect(calls);
-    const Hand hand = connect_alone ? out_.services[s].connect : supervising_hand(s);
-    if (!wish_allows(service, hand, what)) return Hand::kNone;
+    const std::string hooked = hook_call(calls);
+    const ServiceHands& hands = out_.services[s];
+    const Hand hand = hooked == "connect" ? hands.connect
+                      : hooked == "bind"  ? hands.bind
+                                          : deciding_hand(s);
+    if (!wish_allows(need, s, hand, what)) return Hand::kNone;
     if (const Capability& needed = capability_of(can_, hand); !needed.works) refuse(what, needed);
     if (hand == Hand::kShim) check_shim(service, s, what);
     if (hand == Hand::kSeccomp || hand == Hand::kShim) supervise(s, calls);
@@ -253,17 +299,28 @@ class Choice {
     return service.inject != "auto" ? "leave inject= at \"auto\"" : "leave --inject out";
   }
 
-  bool wish_allows(const plan::Service& service, Hand hand, const std::string& what) {
+  bool wish_allows(const Need& need, size_t s, Hand hand, const std::string& what) {
+    const plan::Service& service = plan_.services[s];
     const std::string& wish = wish_of(service);
     if (wish == "auto" || wish == hand_name(hand)) return true;
     const Hand wished = hand_named(wish);
     const bool built = wished != Hand::kNone && capability_of(can_, wished).built;
+    std::string gap = fails_calls_in_kernel(wished) ? gap_of_service(need, s, wished) : "";
+    if (!gap.empty()) gap = ": " + gap;
     refusals_.push_back(
         {.code = built ? "no-hand" : "not-built",
-         .what = what + (built ? " is out of reach of the " + wish + " hand"
+         .what = what + (built ? " is out of reach of the " + wish + " hand" + gap
                                : ": this fbx has no " + wish + " hand yet"),
          .remedy = unnamed(service)});
     return false;
+  }
+
+  // What keeps the hand from this need, else from another one of the same service.
+  [[nodiscard]] std::string gap_of_service(const Need& need, size_t s, Hand hand) const {
+    std::string gap = kernel_gap(plan_, s, need, hand);
+    for (const Need& other : test_.needs)
+      if (gap.empty() && concerns(other, s)) gap = kernel_gap(plan_, s, other, hand);
+    return gap;
   }
 
   void refuse(const std::string& what, const Capability& capability) {
@@ -305,6 +362,23 @@ std::expected<Assignment, std::vector<RefusedNeed>> choose(const plan::Plan& pla
 
 const std::string& wished_hand(const plan::Service& service, const Wishes& wishes) {
   return service.inject == "auto" ? wishes.inject : service.inject;
+}
+
+std::set<uint16_t> calls_to_fail(const plan::Plan& plan, size_t test, size_t service,
+                                 const Wishes& wishes) {
+  const plan::Service& of = plan.services[service];
+  const Hand wished = hand_named(wished_hand(of, wishes));
+  std::set<uint16_t> out;
+  if (wished != Hand::kNone && !fails_calls_in_kernel(wished)) return out;
+  // Whichever works may be taken: override reaches most.
+  const Hand hand = wished == Hand::kNone ? Hand::kOverride : wished;
+  for (const Need& need : plan.tests[test].needs) {
+    if (!concerns(need, service)) continue;
+    if (!kernel_gap(plan, service, need, hand).empty()) continue;
+    if (wished == Hand::kNone && names_paths(of, need.syscall)) continue;
+    for (const uint16_t nr : keyword_calls(of, need.syscall)) out.insert(nr);
+  }
+  return out;
 }
 
 Hand hand_named(const std::string& name) {

@@ -4,12 +4,14 @@
 // the machine can do and what the user asked for. `run` asks it before anything starts, `plan` and
 // `doctor` print it, the injector follows it.
 //
-//   deny of connect           the cgroup hooks; seccomp where the same service has other rules that
-//                             can hit connect, because rules of one call must be ordered by one
-//                             hand
-//   every other deny, delays  the shim with its gate, for programs linked dynamically that make
+//   deny of connect, bind     the cgroup hooks; another hand where the same service has other rules
+//                             that can hit the call, because rules of one call must be ordered by
+//                             one hand
+//   every other deny          where all that the service needs are denies of calls that name no path:
+//                             override, fmod_ret or the security hooks, the first that works here
+//   what is left, delays      the shim with its gate, for programs linked dynamically that make
 //                             their calls through libc; seccomp notification for the others. One of
-//                             the two for all rules of a service that the hooks don't carry out
+//                             the two for all rules of a service that the kernel doesn't carry out
 //   partitions                the cgroup hooks, with resets for established connections; where they
 //                             are missing, `refuse` by seccomp on every service of the plan
 //
@@ -19,6 +21,8 @@
 //
 // A hand that the user names (--inject, service(inject=)) is for faults, and is not replaced by
 // another; service(inject=) goes before --inject.
+//
+// Escapes of every hand but the supervisor make it the next one.
 //
 // Refusals: no-hand (nothing here can do it), not-built (this fbx has no such hand,
 // or no such limit of a service, yet), no-sight
@@ -51,7 +55,7 @@ struct Wishes {
 // What is known of the services' programs.
 struct Known {
   std::vector<Program> programs = {};  // by index in the plan; empty = nothing is known
-  // (Program::identity, keyword) of calls that escaped the shim before.
+  // (Program::identity, keyword) of calls that escaped another hand than the supervisor before.
   std::set<std::pair<std::string, std::string>> escaped = {};
 };
 
@@ -59,6 +63,8 @@ struct ServiceHands {
   std::vector<uint16_t> supervised;  // native numbers, ascending; empty = no filter
   bool shim = false;                 // the shim decides them, the supervisor what goes past it
   Hand connect = Hand::kNone;        // who decides about connect; kNone = nobody needs to
+  Hand bind = Hand::kNone;           // the same
+  Hand calls = Hand::kNone;          // override, fmod_ret, lsm: it decides all others
 };
 
 enum class Sight : uint8_t {
@@ -84,6 +90,11 @@ struct RefusedNeed : Refusal {
 
 // The hand that the spec or the command line names for a service, or "auto".
 [[nodiscard]] const std::string& wished_hand(const plan::Service& service, const Wishes& wishes);
+
+// The calls that a hand in the kernel may have to fail for this service in this test, native numbers;
+// empty where it is not asked to.
+[[nodiscard]] std::set<uint16_t> calls_to_fail(const plan::Plan& plan, size_t test, size_t service,
+                                               const Wishes& wishes);
 
 // The hand of that name ("seccomp"); kNone for "auto" and for no hand's name.
 [[nodiscard]] Hand hand_named(const std::string& name);

@@ -84,6 +84,8 @@ bool would_hit(const JoinRule& from, const Event& event, const observe::EventSto
     if (!(part.kinds >> static_cast<uint32_t>(event.on) & 1)) continue;
     if (rule.abi.to_kind == FBX_TO_SERVICE && rule.abi.to_service != event.peer) continue;
     const std::string_view opened_as = store.string(event.opened_as);
+    // The kernel's hands go by what the file is called, and not by how it was opened.
+    if (from.by_probe) return path_fits(rule, store.string(event.path), store.string(event.path));
     // The shim's own reading of the argument, which is all that it goes by.
     if (from.by_shim && opened_as.starts_with('/'))
       return path_fits(rule, store.string(event.path), observe::normalised(std::string(opened_as)));
@@ -185,9 +187,11 @@ void DecisionJoin::take_until(Key k, Event& event, const std::vector<JoinRule>& 
 }
 
 void DecisionJoin::apply(Event& event, Decision& d, const std::vector<JoinRule>& rules) {
-  if (d.rule >= 0 && d.path.empty() && d.peer.empty() && event.path) {
+  if (d.path.empty() && d.peer.empty() && event.path) {
     d.path = store_.string(event.path);
-    named_.push_back({static_cast<uint32_t>(d.rule), d.path});
+    if (d.rule >= 0) named_.push_back({static_cast<uint32_t>(d.rule), d.path});
+    for (const uint32_t rule : d.near)
+      named_.push_back({rule, call_name(event.nr) + " " + d.path, true});
   }
   if (event.begin_ns == 0 || d.entered_ns < event.begin_ns) event.begin_ns = d.entered_ns;
   if (d.delay_ns && d.rule >= 0 && !d.on_wire) event.flags |= observe::kWasHeld;

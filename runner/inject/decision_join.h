@@ -35,6 +35,7 @@ struct JoinRule {
   int16_t service = -1;
   bool by_cgroup = false;  // its hand; else the supervisor,
   bool by_shim = false;    // or the shim, which tells of matches alone
+  bool by_probe = false;   // or a hand that fails calls in the kernel: likewise
   const CompiledRule* rule = nullptr;
   std::string label;
   uint64_t installed_ns = 0;
@@ -49,7 +50,8 @@ struct Escape {
 // A decision whose hand did not look at the path: the record says it.
 struct Named {
   uint32_t rule = 0;
-  std::string path;
+  std::string path;     // of a near miss, with the call before it: "write /tmp/x"
+  bool nearly = false;  // only path= or to= kept the rule from matching
 };
 
 class DecisionJoin {
@@ -65,7 +67,7 @@ class DecisionJoin {
   static constexpr uint64_t kAllSettled = ~uint64_t{0};
   [[nodiscard]] std::vector<Escape> run(const std::vector<JoinRule>& rules,
                                         const std::vector<Decision>& held, uint64_t settled_ns);
-  // Since the last call: fired decisions without path and peer, by their records.
+  // Since the last call: decisions without path and peer, fired or nearly, by their records.
   [[nodiscard]] std::vector<Named> take_named() { return std::exchange(named_, {}); }
 
  private:

@@ -24,9 +24,9 @@ void enable_unix(observe::BpfObject& object, const char* name, bpf_attach_type t
   object.enable(name);
 }
 
-// Whether the keyword can hit connect on this service; of an unknown service, on any.
-bool hits_connect(const plan::Plan& plan, const plan::Need& need) {
-  const auto nr = static_cast<uint16_t>(abi::find_syscall("connect")->nr());
+// Whether the keyword can hit this call on this service; of an unknown service, on any.
+bool can_hit(const plan::Plan& plan, const plan::Need& need, const char* call) {
+  const auto nr = static_cast<uint16_t>(abi::find_syscall(call)->nr());
   for (size_t s = 0; s < plan.services.size(); ++s) {
     if (need.service >= 0 && static_cast<size_t>(need.service) != s) continue;
     const auto calls = keyword_calls(plan.services[s], need.syscall);
@@ -42,20 +42,29 @@ Hooks& Hooks::operator|=(const Hooks& other) {
   datagrams |= other.datagrams;
   packets |= other.packets;
   sockets |= other.sockets;
+  binds |= other.binds;
+  for (const auto& [hand, numbers] : other.calls) calls[hand].insert(numbers.begin(), numbers.end());
   return *this;
 }
 
-Hooks hooks_for(const plan::Plan& plan, size_t test) {
+Hooks hooks_for(const plan::Plan& plan, size_t test, const Wishes& wishes) {
   Hooks hooks;
   for (const plan::Need& need : plan.tests[test].needs) {
     hooks.sockets = true;
     // Delays are the supervisor's: the hooks can't wait.
     if (need.kind != plan::Need::Kind::kPartition) {
-      hooks.dials |= need.kind == plan::Need::Kind::kDeny && hits_connect(plan, need);
+      hooks.dials |= need.kind == plan::Need::Kind::kDeny && can_hit(plan, need, "connect");
+      hooks.binds |= need.kind == plan::Need::Kind::kDeny && can_hit(plan, need, "bind");
       continue;
     }
     hooks.packets = true;
     if (need.mode != "drop") hooks.dials = hooks.datagrams = true;
+  }
+  for (size_t s = 0; s < plan.services.size(); ++s) {
+    const std::set<uint16_t> calls = calls_to_fail(plan, test, s, wishes);
+    if (!calls.empty())
+      hooks.calls[hand_named(wished_hand(plan.services[s], wishes))].insert(calls.begin(),
+                                                                           calls.end());
   }
   return hooks;
 }
@@ -79,6 +88,8 @@ void enable_hooks(observe::BpfObject& object, const Hooks& hooks) {
   enable(hooks.datagrams, {"connect__on_sendmsg4", "connect__on_sendmsg6"});
   enable(hooks.packets, {"partition__on_ingress"});
   enable(hooks.sockets, {"sockets__list_tcp", "sockets__list_unix"});
+  enable(hooks.binds, {"connect__on_bind4", "connect__on_bind6"});
+  enable_call_hands(object, hooks.calls);
   if (!hooks.dials || !kernel_takes_unix_hooks()) return;
   enable_unix(object, "connect__on_unix", kUnixConnect);
   if (hooks.datagrams) enable_unix(object, "connect__on_unix_send", kUnixSendmsg);

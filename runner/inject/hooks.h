@@ -9,6 +9,8 @@
 
 #include <cstddef>
 
+#include "runner/inject/call_hands.h"
+#include "runner/inject/choose.h"
 #include "runner/observe/bpf_object.h"
 #include "spec/plan/plan.h"
 
@@ -19,17 +21,20 @@ struct Hooks {
   bool datagrams = false;  // sendmsg: partitions that refuse
   bool packets = false;    // ingress: partitions
   bool sockets = false;    // lists of sockets with their owners: whatever asks for a peer
+  bool binds = false;      // bind: rules on it
+  CallsByHand calls = {};  // what the hands that fail calls in the kernel may have to fail
 
-  [[nodiscard]] static Hooks all() { return {true, true, true, true}; }
+  // Of the network: everything.
+  [[nodiscard]] static Hooks all() { return {true, true, true, true, true, {}}; }
   Hooks& operator|=(const Hooks& other);
   bool operator==(const Hooks&) const = default;
 };
 
 // What the test can come to need, by whichever hand choose() may pick for it.
-[[nodiscard]] Hooks hooks_for(const plan::Plan& plan, size_t test);
+[[nodiscard]] Hooks hooks_for(const plan::Plan& plan, size_t test, const Wishes& wishes = {});
 
 // Names the programs, between open() and load(). Unix dials are among them where the kernel has
-// hooks for those.
+// hooks for those. What fails calls is attached by attach_call_hands().
 void enable_hooks(observe::BpfObject& object, const Hooks& hooks);
 
 // The kernel has hooks for unix dials (Linux 6.7), found by loading one.

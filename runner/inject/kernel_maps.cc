@@ -19,7 +19,7 @@ void* map_memory(int fd, size_t bytes) {
 
 bool has(int map, const void* key) {
   // Values of every size that the maps hold fit here.
-  alignas(8) static thread_local char value[sizeof(fbx_ruleset)];
+  alignas(8) static thread_local char value[sizeof(fbx_call_rules)];
   return bpf_map_lookup_elem(map, key, value) == 0;
 }
 
@@ -55,20 +55,42 @@ void KernelMaps::add_to_switch(uint64_t fbx_switch::* which, int64_t by) {
 }
 
 // The switch goes on before the first entry and off after the last.
-Status KernelMaps::set_rules(uint64_t cgroup, const fbx_ruleset* set) {
-  const int map = object_->map_fd("fbx_rulesets");
+Status KernelMaps::set_entry(const char* name, uint64_t fbx_switch::* which, uint64_t cgroup,
+                             const void* value) {
+  const int map = object_->map_fd(name);
   const bool present = has(map, &cgroup);
-  if (!set) {
+  if (!value) {
     if (!present) return {};
     if (bpf_map_delete_elem(map, &cgroup) != 0) return fail_errno("lifting rules from the kernel");
-    add_to_switch(&fbx_switch::rules, -1);
+    add_to_switch(which, -1);
     return {};
   }
-  if (!present) add_to_switch(&fbx_switch::rules, 1);
-  if (bpf_map_update_elem(map, &cgroup, set, BPF_ANY) == 0) return {};
+  if (!present) add_to_switch(which, 1);
+  if (bpf_map_update_elem(map, &cgroup, value, BPF_ANY) == 0) return {};
   const int error = errno;
-  if (!present) add_to_switch(&fbx_switch::rules, -1);
+  if (!present) add_to_switch(which, -1);
   return fail_errno("giving rules to the kernel", error);
+}
+
+Status KernelMaps::set_rules(uint64_t cgroup, const fbx_ruleset* set) {
+  return set_entry("fbx_rulesets", &fbx_switch::rules, cgroup, set);
+}
+
+Status KernelMaps::set_call_rules(uint64_t cgroup, const fbx_call_rules* rules) {
+  return set_entry("fbx_call_rules", &fbx_switch::calls, cgroup, rules);
+}
+
+Status KernelMaps::add_pattern(const fbx_glob_key& key, const fbx_glob& pattern) {
+  if (bpf_map_update_elem(object_->map_fd("fbx_globs"), &key, &pattern, BPF_ANY) != 0)
+    return fail_errno("giving a rule's path= to the kernel");
+  patterns_.push_back(key);
+  return {};
+}
+
+void KernelMaps::forget_patterns() {
+  for (const fbx_glob_key& key : patterns_)
+    bpf_map_delete_elem(object_->map_fd("fbx_globs"), &key);
+  patterns_.clear();
 }
 
 Status KernelMaps::set_cut(const fbx_pair& pair, uint32_t flags) {

@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "bpf/abi/tables.h"
+#include "runner/inject/call_rules.h"
 #include "runner/inject/diag_sockets.h"
 #include "runner/inject/hooks.h"
 
@@ -91,14 +92,15 @@ Status MainInjector::adopt_listener(int16_t service, int listener_fd) {
 
 Result<Hand> MainInjector::hand_of(const CompiledRule& rule, const model::RuleSpec& spec) const {
   const ServiceHands& hands = assignment_.services[spec.service];
-  const auto connect = static_cast<uint16_t>(abi::find_syscall("connect")->nr());
-  const bool hits_connect = std::binary_search(rule.calls.begin(), rule.calls.end(), connect);
-  if (hits_connect && hands.connect == Hand::kCgroup) {
-    if (rule.connect_only && rule.abi.action != FBX_ACT_DELAY && !rule.abi.delay_ns)
+  for (const auto& [call, hand] : {std::pair("connect", hands.connect), {"bind", hands.bind}}) {
+    const auto nr = static_cast<uint16_t>(abi::find_syscall(call)->nr());
+    if (hand != Hand::kCgroup || !std::ranges::binary_search(rule.calls, nr)) continue;
+    if (rule.calls.size() == 1 && rule.abi.action != FBX_ACT_DELAY && !rule.abi.delay_ns)
       return Hand::kCgroup;
-    return fail(spec.display +
-                ": the cgroup hand decides about connect in this test and can't do it");
+    return fail(spec.display + ": the cgroup hand decides about " + call +
+                " in this test and can't do it");
   }
+  if (hands.calls != Hand::kNone) return hands.calls;
   if (contains_all(hands.supervised, rule.calls))
     return hands.shim ? Hand::kShim : Hand::kSeccomp;
   return fail(spec.display + ": the service was started without the filter that this rule needs, "
@@ -126,6 +128,9 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     auto counter = take_counter();
     if (!counter) return std::unexpected(std::move(counter).error());
     compiled->abi.counter = *counter;
+    std::string gap = fails_calls_in_kernel(*hand) ? kernel_gap(*compiled, *hand) : "";
+    if (gap.empty() && fails_calls_in_kernel(*hand))
+      if (Status s = give_patterns(*compiled, static_cast<int16_t>(spec.service)); !s) return s;
     RuleEntry entry;
     entry.rule = spec;
     entry.display = spec.display;
@@ -135,6 +140,9 @@ Status MainInjector::install(const model::InstallFaults& faults) {
     entry.place = spec.place;
     entry.hand = *hand;
     entry.by_shim = *hand == Hand::kShim;
+    // What only the rule itself could tell is an escape from the first moment: another hand can.
+    if (!gap.empty())
+      entry.escapes.push_back("the " + std::string(hand_name(*hand)) + " hand can't do it: " + gap);
     entries.push_back(std::move(entry));
     fresh.push_back({std::move(*compiled), batches_ + 1});
   }
@@ -189,6 +197,7 @@ std::vector<CompiledRule> MainInjector::active(int16_t service, Hand hand) const
   for (uint32_t i = 0; i < rules_.size(); ++i) {
     const RuleEntry& entry = log_.rules[i];
     if (entry.kind != RuleEntry::Kind::kFault || entry.lifted_ns || entry.hand != hand) continue;
+    if (fails_calls_in_kernel(hand) && !kernel_gap(rules_[i].compiled, hand).empty()) continue;
     if (entry.rule.service == static_cast<uint32_t>(service)) order.push_back(i);
   }
   std::stable_sort(order.begin(), order.end(), [this](uint32_t a, uint32_t b) {
@@ -200,9 +209,11 @@ std::vector<CompiledRule> MainInjector::active(int16_t service, Hand hand) const
 }
 
 Status MainInjector::publish(int16_t service) {
-  for (Hand hand : {Hand::kSeccomp, Hand::kShim, Hand::kCgroup}) {
-    const bool by_shim = assignment_.services[static_cast<size_t>(service)].shim;
-    if (hand == (by_shim ? Hand::kSeccomp : Hand::kShim)) continue;
+  const ServiceHands& hands = assignment_.services[static_cast<size_t>(service)];
+  const bool by_shim = hands.shim;
+  std::vector<Hand> all = {by_shim ? Hand::kShim : Hand::kSeccomp, Hand::kCgroup};
+  if (hands.calls != Hand::kNone) all.push_back(hands.calls);
+  for (const Hand hand : all) {
     std::vector<CompiledRule> rules = active(service, hand);
     std::shared_ptr<const ActiveSet> set;
     if (!rules.empty()) {
@@ -214,11 +225,9 @@ Status MainInjector::publish(int16_t service) {
       if (by_shim)
         if (Status s = shim_->publish(service, set); !s) return s;
       supervisor_->publish(service, std::move(set));
-      continue;
+    } else if (Status s = publish_to_kernel(service, hand, std::move(set)); !s) {
+      return s;
     }
-    if (set) kernel_sets_[{service, set->abi.generation}] = set->rules_of(~0u);
-    if (!parts_.object) continue;
-    if (Status s = maps_->set_rules(leaves_.at(service), set ? &set->abi : nullptr); !s) return s;
   }
   return {};
 }
@@ -264,7 +273,9 @@ Status MainInjector::end_test() {
   if (parts_.observer && parts_.observer->call_log()) parts_.observer->call_log()->set_source({});
   if (parts_.object)
     for (const auto& [service, cgroup] : leaves_)
-      if (Status lifted = maps_->set_rules(cgroup, nullptr); !lifted) s = std::move(lifted);
+      for (Status lifted : {maps_->set_rules(cgroup, nullptr), maps_->set_call_rules(cgroup, nullptr)})
+        if (!lifted) s = std::move(lifted);
+  if (parts_.object) maps_->forget_patterns();
   supervisor_->stop();
   own_cuts_.reset();
   supervisor_.reset();

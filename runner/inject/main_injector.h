@@ -74,6 +74,8 @@ class MainInjector : public Injector {
   [[nodiscard]] std::vector<CompiledRule> active(int16_t service, Hand hand) const;
   Status publish(int16_t service);
   Status lift_rules(const std::vector<uint32_t>& rules);
+  Status publish_to_kernel(int16_t service, Hand hand, std::shared_ptr<const ActiveSet> set);
+  Status give_patterns(const CompiledRule& rule, int16_t service);
   void lay_wire();
   void take_from_wire(const std::vector<uint32_t>& rules);
   void collect_kernel_decisions(std::vector<Decision>& out);
@@ -87,6 +89,7 @@ class MainInjector : public Injector {
   void count_rules();
   void add_escape(uint32_t rule, const std::string& text);
   void note_bypasses();
+  void note_rings();
   Status refresh_names();
   void name_labels();
   void check_unix_dials();
@@ -116,8 +119,13 @@ class MainInjector : public Injector {
   std::map<int16_t, size_t> dials_checked_;  // by service, how many of its dials
   std::map<uint32_t, uint64_t> healed_ns_;  // cut → when its heal() had returned
   uint32_t batches_ = 0, generations_ = 0;
-  // (service, generation) → rules by position, to read the kernel's masks by.
-  std::map<std::pair<int16_t, uint32_t>, std::vector<uint32_t>> kernel_sets_;
+  // (service, generation) → whose set it was and its rules by position, to read the kernel's masks
+  // by.
+  struct KernelSet {
+    Hand hand = Hand::kNone;
+    std::vector<uint32_t> rules;
+  };
+  std::map<std::pair<int16_t, uint32_t>, KernelSet> kernel_sets_;
   uint32_t next_counter_ = 0;
   uint64_t next_dial_seq_ = 1;
   uint64_t named_to_ = 0;

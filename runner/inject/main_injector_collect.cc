@@ -10,6 +10,7 @@
 #include "base/diagnostic.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/tables.h"
+#include "runner/inject/call_rules.h"
 
 namespace fbx::inject {
 namespace {
@@ -50,7 +51,8 @@ void MainInjector::note(const Decision& d) {
   const std::string where = d.path.empty() ? peer_name(d) : d.path;
   if (d.rule >= 0 && static_cast<size_t>(d.rule) < log_.rules.size() && !where.empty())
     log_.rules[static_cast<size_t>(d.rule)].by[where]++;
-  for (uint32_t rule : d.near) note_near(log_.rules[rule], d);
+  for (uint32_t rule : d.near)
+    if (!(d.path.empty() && d.peer.empty())) note_near(log_.rules[rule], d);
   for (uint32_t rule : d.matched) {
     if (!log_.rules[rule].by_shim) continue;
     told_[rule]++;
@@ -83,6 +85,7 @@ std::vector<JoinRule> MainInjector::join_rules() const {
                    .service = static_cast<int16_t>(entry.rule.service),
                    .by_cgroup = entry.hand == Hand::kCgroup,
                    .by_shim = entry.by_shim,
+                   .by_probe = fails_calls_in_kernel(entry.hand),
                    .rule = &rules_[i].compiled,
                    .label = entry.label,
                    .installed_ns = entry.installed_ns,
@@ -141,7 +144,11 @@ Status MainInjector::collect(uint64_t settled) {
     join_->add(std::move(decisions), std::move(passed));
     for (const Escape& escape : join_->run(join_rules(), held, settled))
       add_escape(escape.rule, escape.text);
-    for (const Named& named : join_->take_named()) log_.rules[named.rule].by[named.path]++;
+    for (const Named& named : join_->take_named()) {
+      RuleEntry& entry = log_.rules[named.rule];
+      if (!named.nearly) entry.by[named.path]++;
+      if (named.nearly && entry.nearest.empty()) entry.nearest = named.path;
+    }
   } else {
     name_labels();
   }
@@ -153,6 +160,7 @@ Status MainInjector::collect(uint64_t settled) {
   count_rules();
   check_counters();
   note_bypasses();
+  note_rings();
   check_unix_dials();
   if (!shim) return shim;
   if (Status s = refresh_names(); !s) return s;

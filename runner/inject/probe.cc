@@ -7,6 +7,7 @@
 #include <initializer_list>
 #include <thread>
 
+#include "runner/inject/call_hands.h"
 #include "runner/inject/hooks.h"
 #include "runner/inject/shim_side.h"
 #include "runner/inject/tcp_reset.h"
@@ -20,12 +21,6 @@ Capability can() { return {.works = true}; }
 
 Capability cannot(std::string why, std::string remedy = {}) {
   return {.works = false, .why = std::move(why), .remedy = std::move(remedy)};
-}
-
-Capability not_built(const char* why) {
-  Capability out = cannot(why);
-  out.built = false;
-  return out;
 }
 
 Capability from(const Refusal& refusal) { return cannot(refusal.what, refusal.remedy); }
@@ -47,11 +42,6 @@ Capability no_unix_hooks() {
 Capability probe_shim() {
   auto library = find_shim_library();
   return library ? can() : cannot(library.error().text(), "install fbx whole, with its library");
-}
-
-void name_what_is_not_built(Capabilities& into) {
-  into.override_return = not_built("this fbx does not have it yet");
-  into.fmod_ret = into.lsm = into.override_return;
 }
 
 }  // namespace
@@ -83,7 +73,7 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
     if (loaded.program_fd(program) >= 0) return can();
     return cannot(std::string("the BPF program ") + program + " is not loaded");
   };
-  name_what_is_not_built(into);
+  into.override_return = into.fmod_ret = into.lsm = cannot("it was not attached");
   into.records = has("calls__on_exit");
   into.cgroup = has("connect__on_ipv4");
   into.unix_dials = has("connect__on_unix");
@@ -100,8 +90,8 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
 }
 
 void probe_unloaded(const Refusal& why, Capabilities& into) {
-  name_what_is_not_built(into);
   into.records = into.cgroup = into.unix_dials = into.packets = into.sockets = from(why);
+  into.override_return = into.fmod_ret = into.lsm = from(why);
   into.resets = probe_resets();
   into.seccomp = probe_seccomp(into.results);
   into.accepts = probe_accepts();
@@ -112,13 +102,16 @@ void probe_unloaded(const Refusal& why, Capabilities& into) {
 Capabilities probe_machine() {
   Capabilities out;
   probe_ground(out);
-  name_what_is_not_built(out);
+  const CallHands calls = try_call_hands();
+  out.override_return = calls.override_return;
+  out.fmod_ret = calls.fmod_ret;
+  out.lsm = calls.lsm;
   const auto seeing = observe::probe_observe();
   out.records = seeing ? from(*seeing) : can();
   const auto cgroups = observe::probe_cgroup2();
   out.cgroups = cgroups ? from(*cgroups) : can();
   out.cgroup = try_programs({"connect__on_ipv4", "connect__on_ipv6", "connect__on_sendmsg4",
-                             "connect__on_sendmsg6"});
+                             "connect__on_sendmsg6", "connect__on_bind4", "connect__on_bind6"});
   out.unix_dials = kernel_takes_unix_hooks() ? can() : no_unix_hooks();
   out.packets = try_programs({"partition__on_ingress"});
   out.sockets = try_programs({"sockets__list_tcp", "sockets__list_unix"});

@@ -219,7 +219,6 @@ Result<CompiledRule> compile_rule(const model::RuleSpec& spec, const plan::Plan&
   if (parts.calls().empty())
     return fail(spec.display + ": on=\"" + spec.on + "\" and this keyword have no call in common");
   out.calls.assign(parts.calls().begin(), parts.calls().end());
-  out.connect_only = out.calls.size() == 1 && abi::find_syscall(out.calls[0])->name == "connect";
   collect_flags(out);
   out.has_effect = out.abi.action == FBX_ACT_DENY &&
                    !effects_of_denied(service, spec.keyword).empty();

@@ -26,7 +26,6 @@ struct CompiledRule {
   std::vector<uint16_t> calls;     // native numbers that it can hit, ascending
   uint32_t flags = 0;              // FBX_KEY_* that some part demands
   bool sticky = false;             // what it failed on a file, it goes on failing there
-  bool connect_only = false;       // it hits connect and nothing else
   bool has_effect = false;         // a deny, and some call of it closes or consumes all the same
 };
 

@@ -101,6 +101,11 @@ void BpfObject::enable(std::string_view name) {
   enabled_.push_back(found);
 }
 
+void BpfObject::load_only(std::string_view name) {
+  enable(name);
+  attached_elsewhere_.push_back(program(name));
+}
+
 void BpfObject::resize(std::string_view name, uint32_t max_entries) {
   bpf_map* found = map(name);
   assert(found && "no such BPF map");
@@ -117,6 +122,7 @@ Granted BpfObject::load() {
 Granted BpfObject::attach(int run_cgroup_fd) {
   last_words.clear();
   for (bpf_program* program : enabled_) {
+    if (std::ranges::find(attached_elsewhere_, program) != attached_elsewhere_.end()) continue;
     bpf_link* link = nullptr;
     const std::string name = bpf_program__name(program);
     if (wants_cgroup(program)) {

@@ -49,6 +49,8 @@ class BpfObject {
   // ---- before load()
   // The program of that name will be loaded. Asserts that it exists: a wrong name is our bug.
   void enable(std::string_view program);
+  // It will be loaded, and attached by somebody else, who gives the link to keep().
+  void load_only(std::string_view program);
   // A map's size, in entries (of a ring: bytes). Before load().
   void resize(std::string_view map, uint32_t max_entries);
 
@@ -65,6 +67,8 @@ class BpfObject {
   void detach();
 
   // ---- after load()
+  // Takes the link: it lives as long as this.
+  void keep(bpf_link* link) { links_.push_back(link); }
   // Descriptor of a map or loaded program; −1 when there is none of that name. Owned by this.
   [[nodiscard]] int map_fd(std::string_view map) const;
   [[nodiscard]] int program_fd(std::string_view program) const;
@@ -83,6 +87,7 @@ class BpfObject {
   std::vector<bpf_link*> links_;
   std::vector<std::pair<std::string, bpf_link*>> iterators_;
   std::vector<bpf_program*> enabled_;
+  std::vector<bpf_program*> attached_elsewhere_;  // of them
 };
 
 }  // namespace fbx::observe

@@ -83,9 +83,9 @@ model::Frame frame_from(const Json& v) {
   return {v.at("function").get<std::string>(), place_from(v.at("place"))};
 }
 
-Json encode(const EscapedShim& e) { return Json::array({e.service, e.keyword, e.text}); }
+Json encode(const EscapedCall& e) { return Json::array({e.service, e.keyword, e.text}); }
 
-EscapedShim escaped_from(const Json& v) {
+EscapedCall escaped_from(const Json& v) {
   return {v.at(0).get<uint32_t>(), v.at(1).get<std::string>(), v.at(2).get<std::string>()};
 }
 

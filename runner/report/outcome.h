@@ -64,8 +64,8 @@ struct ServiceOutput {
   std::vector<std::string> lines;  // the last ones, "stderr: …" or "stdout: …"
 };
 
-// A call that a rule should have hit and that its hand, the shim, missed.
-struct EscapedShim {
+// A call that a rule should have hit and that its hand missed; of every hand but the supervisor.
+struct EscapedCall {
   uint32_t service = 0;  // index in the plan
   std::string keyword;   // of the rule
   std::string text;
@@ -81,7 +81,7 @@ struct TestOutcome {
   int64_t duration_ns = 0;
   std::vector<Fires> fires;
   std::map<std::string, std::string> hands;  // "inventory.write" → "seccomp"
-  std::vector<EscapedShim> escaped;  // for the front, which repeats the test without the shim
+  std::vector<EscapedCall> escaped;  // for the front, which repeats the test without that hand
   std::vector<model::Frame> traceback;
   std::string step_in_flight;  // "orders.post /orders → 503, 2.1 ms"
   std::vector<EventLine> events;

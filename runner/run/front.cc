@@ -123,7 +123,7 @@ sandbox::Attempt<void> Front::prepare() {
     crew_ = std::move(*crew);
     inject::Hooks hooks;
     for (const PlanRun& run : plans_) {
-      for (const size_t test : with_baselines(run)) hooks |= inject::hooks_for(run.plan, test);
+      for (const size_t test : with_baselines(run)) hooks |= inject::hooks_for(run.plan, test, options_.wishes);
     }
     return machine_.open(&crew_->group(), hooks);
   }
@@ -213,7 +213,7 @@ Status Front::ensure_worker() {
   return {};
 }
 
-// A test in which calls escaped the shim is repeated once, with the supervisor in its place.
+// A test in which calls escaped their hand is repeated once, with the supervisor in its place.
 report::TestOutcome Front::run_until_proven(size_t plan, size_t test, uint64_t seed) {
   report::TestOutcome first = run_one(plan, test, seed);
   const plan::Plan& of = plans_[plan].plan;

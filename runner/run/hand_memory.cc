@@ -18,7 +18,7 @@ void HandMemory::look_at(const plan::Plan& plan) {
 
 bool HandMemory::learn(size_t plan, const plan::Plan& of, const report::TestOutcome& outcome) {
   bool learnt = false;
-  for (const report::EscapedShim& one : outcome.escaped) {
+  for (const report::EscapedCall& one : outcome.escaped) {
     if (inject::wished_hand(of.services[one.service], wishes_) != "auto") return false;
     learnt |= escaped_.insert({programs_[plan][one.service].identity, one.keyword}).second;
   }
@@ -26,10 +26,13 @@ bool HandMemory::learn(size_t plan, const plan::Plan& of, const report::TestOutc
 }
 
 std::string repetition_text(const plan::Plan& plan, const report::TestOutcome& first) {
-  std::string text = "repeated with seccomp, because calls escaped the shim: ";
-  for (const report::EscapedShim& one : first.escaped) {
-    if (&one != &first.escaped.front()) text += "; ";
-    text += plan.services[one.service].name + "." + one.keyword + ": " + one.text;
+  std::string text = "repeated with seccomp, because calls escaped the ";
+  for (const report::EscapedCall& one : first.escaped) {
+    const std::string what = plan.services[one.service].name + "." + one.keyword;
+    const auto by = first.hands.find(what);
+    const std::string hand = by == first.hands.end() ? "hand" : by->second;
+    text += &one == &first.escaped.front() ? hand.substr(0, hand.find(',')) + ": " : "; ";
+    text += what + ": " + one.text;
   }
   return text;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a run knows of its services' programs, and learns: a call that escaped the shim is a reason
+// What a run knows of its services' programs, and learns: a call that escaped its hand is a reason
 // to have this program's calls of that kind decided by the supervisor from then on.
 //
 // Thread rule: the front's only thread.
@@ -29,7 +29,7 @@ class HandMemory {
     return programs_;
   }
 
-  // Whether the test is worth repeating: something escaped the shim, and the shim was fbx's own
+  // Whether the test is worth repeating: something escaped a hand, and the hand was fbx's own
   // choice. Then `outcome` is void, and what is learnt is in known().
   bool learn(size_t plan, const plan::Plan& of, const report::TestOutcome& outcome);
 

@@ -42,6 +42,7 @@ class RealMachine : public Machine {
       return std::unexpected(sandbox::Trouble(attached.error()));
     }
     inject::probe_loaded(*object_, capabilities_);
+    inject::attach_call_hands(*object_, hooks.calls, capabilities_);
     return {};
   }
 

@@ -346,7 +346,8 @@ report::TestOutcome TestRun::describe() {
     if (rule.kind != inject::RuleEntry::Kind::kFault) continue;
     outcome.hands[plan_.services[rule.rule.service].name + "." + rule.rule.keyword] =
         std::string(inject::hand_name(rule.hand)) + (rule.past_shim && rule.hand == inject::Hand::kShim ? ", gate" : "");
-    if (rule.hand == inject::Hand::kShim && !rule.escapes.empty())
+    if (rule.hand != inject::Hand::kSeccomp && rule.hand != inject::Hand::kWire &&
+        !rule.escapes.empty())
       outcome.escaped.push_back({rule.rule.service, rule.rule.keyword, rule.escapes.front()});
   }
   if (outcome.verdict != report::Verdict::kPass) describe_failure(outcome);

@@ -243,11 +243,26 @@ class NeedsFinder {
       add(plan::Need::Kind::kDeny, service, keyword, only);
     if (action.delay_ns != 0) add(plan::Need::Kind::kDelay, service, keyword, only);
     // To let a call through, before a rule behind it decides, is to decide about it: by a hand that
-    // could as well deny it (connect), or hold it (the rest, of which some can't be denied).
+    // could as well deny it, or hold it, where it can't be denied.
     if (action.kind == plan::Action::Kind::kAllow)
-      add(keyword == "connect" ? plan::Need::Kind::kDeny : plan::Need::Kind::kDelay, service, keyword,
-          only);
+      add(can_be_denied(service, keyword) ? plan::Need::Kind::kDeny : plan::Need::Kind::kDelay,
+          service, keyword, only);
     watch(service, keyword, std::move(seen));
+  }
+
+  // By every hand: close would leave its descriptor, accept its connection, exit does not return.
+  [[nodiscard]] bool can_be_denied(int service, const std::string& keyword) const {
+    std::vector<std::string> words = {keyword};
+    for (size_t s = 0; s < plan_.services.size(); ++s) {
+      if (service >= 0 && static_cast<size_t>(service) != s) continue;
+      for (const plan::Op& op : plan_.services[s].ops)
+        if (op.name == keyword) words.insert(words.end(), op.syscalls.begin(), op.syscalls.end());
+    }
+    for (const std::string& word : words)
+      for (const abi::Syscall* row : abi::members(word))
+        if (row->families & (FBX_F_CLOSE | FBX_F_ACCEPT) || row->traits & FBX_TRAIT_NO_RETURN)
+          return false;
+    return true;
   }
 
   void cut(const Signature& signature, const Bound& b) {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every combination of what a rule can say, against tests/sweep/model.py.
 
-    tests/sweep/sweep.py [--cells N] [--hand auto|seccomp|shim|cgroup] [--build DIR] [--seed S] [--keep]
+    tests/sweep/sweep.py [--cells N] [--hand auto|seccomp|shim|cgroup|override|fmod_ret|lsm]
+                         [--build DIR] [--seed S] [--keep]
 
 A cell is a script of calls under one to three rules in one or two scopes. Cells are drawn from a
 fixed seed, fifty to a test; the service answers what became of each call, and the verdict's counts
@@ -33,11 +34,15 @@ DIALS = ["kx", "kx", "ky", "kz"]
 DIAL_KINDS = ["any", "socket", "stream", "udp"]
 PEERS = ["127.0.0.1:7101", "127.0.0.1:7102", "localhost:7101", "[::1]:7101", "127.0.0.1:1", "caller"]
 KINDS = ["any", "file", "pipe", "unix", "socket"]
+# What a hand in the kernel does not tell: paths that a call names, what only the file system knows.
+NAMES_PATHS = ["open", "space", "modify", "unlink", "mkdir"]
+OUT_OF_REACH = {"override": ["space", "modify", "connect"], "fmod_ret": [*NAMES_PATHS, "connect"],
+                "lsm": [*NAMES_PATHS, "fsync", "fdatasync", "connect"]}
 WORDS = ["wa", "wb", "ws", "wn", "wm", "wp", "wu", "va", "vb", "vp", "vu", "pa", "pb", "pp", "qa", "ra",
          "rb", "rm", "fa", "fb", "fs", "fp", "da", "db", "oa", "ob", "ta", "cx", "mx", "ux"]
 
 
-def draw_rule(rng, keywords):
+def draw_rule(rng, keywords, hand):
     keyword = rng.choice(keywords)
     rule = model.Rule(keyword=keyword, action=rng.choice(["deny", "deny", "deny", "allow"]))
     if rule.action == "deny":
@@ -56,8 +61,11 @@ def draw_rule(rng, keywords):
         return rule
     if rng.random() < 0.4:
         rule.path = rng.choice(PATHS)
+    if hand in OUT_OF_REACH and keyword in NAMES_PATHS:
+        rule.path = None
     if keyword in ("write", "fsync", "read", "pwrite64", "writev") and rng.random() < 0.3:
-        rule.on = rng.choice(KINDS)
+        # What the kernel refuses before it asks a security hook (a seek on a pipe) is an escape.
+        rule.on = rng.choice(KINDS if hand != "lsm" else ["file"])
     return rule
 
 
@@ -78,12 +86,12 @@ def spelled(rule):
 
 
 class Cell:
-    def __init__(self, rng, keywords, words_of_all):
+    def __init__(self, rng, keywords, words_of_all, hand):
         self.scopes = []
         for _ in range(rng.choice([1, 1, 2])):
             rules = {}
             for _ in range(rng.choice([1, 1, 2])):
-                rule = draw_rule(rng, keywords)
+                rule = draw_rule(rng, keywords, hand)
                 rules.setdefault(rule.keyword, rule)
             self.scopes.append(list(rules.values()))
         self.threads, self.processes = rng.choice([(1, 1)] * 6 + [(3, 1), (1, 3), (2, 2)])
@@ -161,11 +169,12 @@ def main():
 
     rng = random.Random(options.seed)
     work = pathlib.Path(tempfile.mkdtemp(prefix="fbx-sweep-"))
-    # The hooks decide about dials alone.
+    # The hooks decide about dials alone, and they alone in the kernel.
     dials_only = options.hand == "cgroup"
     keywords = ["connect"] if dials_only else [*KEYWORDS, "connect", "connect"]
+    keywords = [k for k in keywords if k not in OUT_OF_REACH.get(options.hand, [])]
     words = DIALS if dials_only else [*WORDS, *DIALS]
-    cells = [Cell(rng, keywords, words) for _ in range(options.cells)]
+    cells = [Cell(rng, keywords, words, options.hand) for _ in range(options.cells)]
     groups = [cells[i:i + CELLS_A_TEST] for i in range(0, len(cells), CELLS_A_TEST)]
     wrong = []
     for at in range(0, len(groups), TESTS_A_SPEC):

@@ -7,6 +7,7 @@
 
 #include "bpf/abi/shim.h"
 #include "bpf/abi/tables.h"
+#include "runner/inject/call_rules.h"
 #include "runner/inject/choose.h"
 #include "runner/inject/hooks.h"
 #include "runner/inject/rule_compile.h"
@@ -20,6 +21,7 @@ namespace {
 Capabilities everything() {
   const Capability yes{.works = true, .why = {}, .remedy = {}};
   const Capability later{.works = false, .why = "not yet", .remedy = {}, .built = false};
+  const Capability locked{.works = false, .why = "the kernel is locked down", .remedy = "unlock it"};
   return {.cgroup = yes,
           .unix_dials = yes,
           .packets = yes,
@@ -30,9 +32,9 @@ Capabilities everything() {
           .results = yes,
           .accepts = yes,
           .shim = yes,
-          .override_return = later,
-          .fmod_ret = later,
-          .lsm = later,
+          .override_return = locked,
+          .fmod_ret = locked,
+          .lsm = locked,
           .wire = later,
           .records = yes};
 }
@@ -141,7 +143,7 @@ TEST_CASE("what no hand can do is refused by name") {
       {"no packets", need(Kind::kPartition, -1, "", "drop"), "auto", &Capabilities::packets,
        "no-hand"},
       {"nobody's word", need(Kind::kDeny, 0, "wriet"), "auto", nullptr, "no-hand"},
-      {"a hand that is not there", need(Kind::kDeny, 0, "write"), "override", nullptr, "not-built"},
+      {"a hand that is not there", need(Kind::kDeny, 0, "write"), "override", nullptr, "no-hand"},
       {"no shim", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::shim, "no-hand"},
       {"no gate", need(Kind::kDeny, 0, "write"), "shim", &Capabilities::seccomp, "no-hand"},
       {"a hand of later", need(Kind::kDelay, 0, "connect"), "wire", nullptr, "not-built"},
@@ -205,7 +207,7 @@ TEST_CASE("a hand named by the user is not replaced by another") {
        "cgroup"},
       {"the flag names what can't", need(Kind::kDeny, 0, "write"), "auto", "cgroup", "no-hand"},
       {"the flag names what is not there", need(Kind::kDeny, 0, "write"), "auto", "override",
-       "not-built"},
+       "no-hand"},
       {"a delay by the cgroup hooks", need(Kind::kDelay, 0, "connect"), "auto", "cgroup",
        "no-hand"},
       {"a partition is no fault", need(Kind::kPartition, -1, "", "refuse"), "auto", "seccomp",
@@ -390,6 +392,68 @@ TEST_CASE("without root the shim sees, too, and the rest is supervised") {
   }
 }
 
+TEST_CASE("a hand in the kernel is taken where it can do all that a service needs") {
+  struct KernelRow {
+    const char* what;
+    std::vector<plan::Need> needs;
+    const char* flag;  // --inject
+    std::vector<Capability Capabilities::*> works;
+    const char* outcome;  // the first need's hand, or what the refusal must say
+  };
+  const plan::Need write = need(Kind::kDeny, 0, "write"), sync = need(Kind::kDeny, 0, "fsync"),
+                   slow = need(Kind::kDelay, 0, "fsync"), dial = need(Kind::kDeny, 0, "connect"),
+                   bind = need(Kind::kDeny, 0, "bind"), unlink = need(Kind::kDeny, 0, "unlink"),
+                   space = need(Kind::kDeny, 0, "space"), read = need(Kind::kDeny, 0, "read"),
+                   any = need(Kind::kDeny, 0, "*"), other = need(Kind::kDelay, 1, "write");
+  const auto override_return = &Capabilities::override_return, fmod_ret = &Capabilities::fmod_ret,
+             lsm = &Capabilities::lsm;
+  const KernelRow rows[] = {
+      {"override first", {write}, "auto", {override_return, fmod_ret, lsm}, "override"},
+      {"fmod_ret next", {write}, "auto", {fmod_ret, lsm}, "fmod_ret"},
+      {"security hooks last", {write}, "auto", {lsm}, "lsm"},
+      {"fsync has no security hook", {sync}, "auto", {lsm}, "seccomp"},
+      {"both are override's", {write, sync}, "auto", {override_return}, "override"},
+      {"a delay makes all of it the supervisor's", {write, slow}, "auto", {override_return}, "seccomp"},
+      {"another service's delay does not", {write, other}, "auto", {override_return}, "override"},
+      {"connect is the hooks' all the same", {dial, write}, "auto", {override_return}, "cgroup"},
+      {"and leaves the rest alone", {write, dial}, "auto", {override_return}, "override"},
+      {"bind is the hooks'", {bind}, "auto", {override_return}, "cgroup"},
+      {"bind, named", {bind}, "override", {override_return}, "override"},
+      {"what is likely to say path=", {unlink}, "auto", {override_return}, "seccomp"},
+      {"the same, named", {unlink}, "override", {override_return}, "override"},
+      {"what changes", {space}, "override", {override_return}, "only the file system knows"},
+      {"whatever", {any}, "auto", {override_return}, "seccomp"},
+      {"escaped before", {read}, "auto", {override_return}, "seccomp"},
+      {"escaped before, named", {read}, "override", {override_return}, "override"},
+      {"named, and locked", {write}, "override", {}, "locked down"},
+      {"named, and can't wait", {slow}, "override", {override_return}, "keeps no call waiting"},
+      {"named, and has no program", {sync}, "lsm", {lsm}, "has no program for"},
+      {"named, and nobody sees the owner", {dial}, "override", {override_return}, "unix socket"},
+  };
+  const Known known{.programs = {{.identity = "id", .past_preload = "is linked statically",
+                                  .past_libc = {}},
+                                 {.identity = "id2", .past_preload = "is linked statically",
+                                  .past_libc = {}}},
+                    .escaped = {{"id", "read"}}};
+  for (const KernelRow& row : rows) {
+    CAPTURE(row.what);
+    plan::Plan plan = two_services();
+    plan.tests[0].needs = row.needs;
+    Capabilities can = everything();
+    for (Capability Capabilities::* one : row.works) can.*one = can.seccomp;
+    const auto chosen = choose(plan, 0, can, {.inject = row.flag}, known);
+    const std::string outcome = chosen ? hand_name(chosen->needs[0]) : chosen.error().front().what;
+    CAPTURE(outcome);
+    CHECK(outcome.find(row.outcome) != std::string::npos);
+    if (!chosen) continue;
+    const ServiceHands& hands = chosen->services[0];
+    CHECK(hands.supervised.empty() == (chosen->needs[0] != Hand::kSeccomp));
+    const bool in_kernel = fails_calls_in_kernel(chosen->needs[0]);
+    if (in_kernel) CHECK(hands.calls == chosen->needs[0]);
+    if (in_kernel) CHECK_FALSE(calls_to_fail(plan, 0, 0, {.inject = row.flag}).empty());
+  }
+}
+
 TEST_CASE("without the cgroup hook the supervisor denies dials") {
   plan::Plan plan = two_services();
   plan.tests[0].needs = {need(Kind::kDeny, 0, "connect")};
@@ -520,32 +584,77 @@ TEST_CASE("to= names a service, an interface or an address") {
   }
 }
 
+TEST_CASE("a rule that a hand in the kernel can't tell exactly is not given to it") {
+  struct GapRow {
+    const char* what;
+    const char* keyword;
+    void (*change)(model::RuleSpec&);
+    bool gap;
+  };
+  const auto nothing = [](model::RuleSpec&) {};
+  const auto path = [](model::RuleSpec& rule) { rule.path = "/data/**"; };
+  const auto long_path = [](model::RuleSpec& rule) { rule.path = std::string(300, 'x'); };
+  const auto to = [](model::RuleSpec& rule) { rule.to = "inventory"; };
+  const auto to_tcp = [](model::RuleSpec& rule) { rule.to = "inventory", rule.on = "stream"; };
+  const auto sticky = [](model::RuleSpec& rule) { rule.sticky = true; };
+  const auto late = [](model::RuleSpec& rule) { rule.delay_ns = 1; };
+  const GapRow rows[] = {
+      {"write", "write", nothing, false},        {"a path behind a descriptor", "write", path, false},
+      {"a path too long", "write", long_path, true}, {"a path that is named", "open", path, true},
+      {"any path", "open", nothing, false},      {"sends", "send", nothing, false},
+      {"sends to a service", "send", to, true},  {"over TCP", "send", to_tcp, false},
+      {"sticky", "fsync", sticky, true},         {"deny, late", "write", late, true},
+      {"growing by name", "space", nothing, true}, {"growing a descriptor's", "ftruncate", nothing, false},
+      {"a shared mapping", "mmap", nothing, false},
+  };
+  const plan::Plan plan = two_services();
+  for (const GapRow& row : rows) {
+    CAPTURE(row.what);
+    model::RuleSpec of = spec(row.keyword);
+    row.change(of);
+    const auto rule = compile_rule(of, plan, 0, 1);
+    REQUIRE(rule);
+    const std::string gap = kernel_gap(*rule, Hand::kOverride);
+    CAPTURE(gap);
+    CHECK(gap.empty() == !row.gap);
+  }
+}
+
 struct HooksRow {
   const char* what;
   std::vector<plan::Need> needs;
-  Hooks hooks;  // dials, datagrams, packets, sockets
+  Hooks hooks;  // dials, datagrams, packets, sockets, binds; of the calls to fail:
+  const char* fails = "";  // one of them; "" = none
 };
 
 TEST_CASE("a run loads the hooks that its tests can come to need") {
   const HooksRow rows[] = {
       {"nothing", {}, {false, false, false, false}},
-      {"a write", {need(Kind::kDeny, 0, "write")}, {false, false, false, true}},
-      {"an op", {need(Kind::kDeny, 1, "persist")}, {false, false, false, true}},
+      {"a write", {need(Kind::kDeny, 0, "write")}, {false, false, false, true}, "pwritev2"},
+      {"an op", {need(Kind::kDeny, 1, "persist")}, {false, false, false, true}, "fdatasync"},
+      {"what names paths", {need(Kind::kDeny, 0, "unlink")}, {false, false, false, true}},
       {"deny of connect", {need(Kind::kDeny, 0, "connect")}, {true, false, false, true}},
+      {"deny of bind", {need(Kind::kDeny, 0, "bind")}, {false, false, false, true, true}, "bind"},
       {"delay of connect", {need(Kind::kDelay, 0, "connect")}, {false, false, false, true}},
-      {"whatever a test may deny", {need(Kind::kDeny, -1, "*")}, {true, false, false, true}},
+      {"whatever a test may deny", {need(Kind::kDeny, -1, "*")}, {true, false, false, true, true}},
       {"refuse", {need(Kind::kPartition, -1, "", "refuse")}, {true, true, true, true}},
-      {"a mode that nobody knows yet", {need(Kind::kPartition, -1, "", "")}, Hooks::all()},
+      {"a mode that nobody knows yet", {need(Kind::kPartition, -1, "", "")}, {true, true, true, true}},
       {"drop", {need(Kind::kPartition, -1, "", "drop")}, {false, false, true, true}},
       {"drop, and a write",
        {need(Kind::kPartition, -1, "", "drop"), need(Kind::kDeny, 0, "write")},
-       {false, false, true, true}},
+       {false, false, true, true},
+       "write"},
   };
   for (const HooksRow& row : rows) {
     CAPTURE(row.what);
     plan::Plan plan = two_services();
     plan.tests[0].needs = row.needs;
-    const Hooks hooks = hooks_for(plan, 0);
+    Hooks hooks = hooks_for(plan, 0);
+    const std::set<uint16_t> calls = hooks.calls[Hand::kNone];
+    CHECK(calls.empty() == (*row.fails == 0));
+    if (*row.fails) CHECK(calls.contains(nr_of(row.fails)));
+    CHECK(hooks_for(plan, 0, {.inject = "seccomp"}).calls.empty());
+    hooks.calls.clear();
     CHECK(hooks == row.hooks);
     // What choose() gives to the cgroup hand is loaded.
     const auto chosen = choose(plan, 0, everything());
