@@ -64,6 +64,11 @@ std::string kernel_gap(const plan::Plan& plan, size_t service, const plan::Need&
   any.service = static_cast<uint32_t>(service);
   any.keyword = need.syscall;
   any.errnum = EIO;
+  for (const plan::Narrowing& one : need.only) {
+    if (one.key == "path") any.path = one.value;
+    if (one.key == "on") any.on = one.value;
+    if (one.key == "to") any.to = one.value;
+  }
   const auto rule = compile_rule(any, plan, 0, 0);
   return rule ? kernel_gap(*rule, hand) : rule.error().text();
 }

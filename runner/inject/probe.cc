@@ -76,6 +76,7 @@ void probe_loaded(const observe::BpfObject& loaded, Capabilities& into) {
   into.override_return = into.fmod_ret = into.lsm = cannot("it was not attached");
   into.records = has("calls__on_exit");
   into.cgroup = has("connect__on_ipv4");
+  if (!into.cgroup.works && has("connect__on_bind4").works) into.cgroup = can();
   into.unix_dials = has("connect__on_unix");
   if (!into.unix_dials.works) into.unix_dials = no_unix_hooks();
   into.packets = has("partition__on_ingress");

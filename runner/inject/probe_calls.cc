@@ -71,6 +71,16 @@ struct Tried {
 
 Tried load(bpf_prog_type type, bpf_attach_type attach, const char* function, bool by_override) {
   const std::vector<bpf_insn> body = failing(by_override);
+  // Who may not load such programs is told so whatever they are for; finding out what they are for
+  // takes milliseconds.
+  if (type != BPF_PROG_TYPE_KPROBE) {
+    LIBBPF_OPTS(bpf_prog_load_opts, nowhere, .expected_attach_type = attach, .attach_btf_id = 1);
+    const int refused = bpf_prog_load(type, "fbx_probe", "GPL", body.data(), body.size(), &nowhere);
+    if (refused >= 0) close(refused);
+    if (refused == -EPERM || (refused < 0 && errno == EPERM))
+      return {Fd(), std::string("the kernel refused a program that fails calls: ") +
+                        std::strerror(EPERM)};
+  }
   std::string log(4096, '\0');
   LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = attach);
   options.log_buf = log.data();

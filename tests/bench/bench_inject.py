@@ -9,6 +9,8 @@ port of the loopback where nobody listens. It does so natively, under strace, an
 `fbx run --inject HAND`, where no rule is active, where the active one is about other calls, and
 where it denies. Beside them a service that no rule is about, in a test that breaks another service
 and in one that breaks nothing: what a service without faults pays is the difference.
+The hands in the kernel where it lets them: scripts/lab build/bin/bench_inject ROUNDS. There a
+nanosecond is a quarter of an instruction of the machine, whatever its host does.
 Medians of interleaved rounds, with the lowest and the highest, and the ratio to native.
 """
 import os
@@ -66,6 +68,8 @@ def test_another_is_broken():
 RUNS = [("write", WITHOUT_FAULTS, "auto"), ("write", WRITES, "shim"), ("write", WRITES, "seccomp"),
         ("connect", CONNECTS, "cgroup"), ("connect", CONNECTS, "shim"),
         ("connect", CONNECTS, "seccomp")]
+if "FBX_LAB" in os.environ:
+    RUNS += [("write", WRITES, hand) for hand in ("override", "fmod_ret", "lsm")]
 
 
 def median_of(text):
