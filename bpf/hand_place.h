@@ -36,7 +36,7 @@ static long place__step(uint32_t index, void *context) {
     walk->mnt = (void *)parent + bpf_core_field_offset(struct mount, mnt);
     return 0;
   }
-  uint32_t len = BPF_CORE_READ(dentry, d_name.len) & (FBX_COMPONENT - 1);
+  uint32_t len = (BPF_CORE_READ(dentry, d_name.hash_len) >> 32) & (FBX_COMPONENT - 1);
   uint32_t from = hand->from;
   hand->unnamed = from > FBX_GLOB_TEXT || from <= len || index == FBX_PLACE_STEPS - 1;
   if (hand->unnamed) return 1;
@@ -152,7 +152,7 @@ __attribute__((weak, noinline)) int hand__see_place(struct fbx_hand *hand, uint6
   hand->place.mnt = (uint64_t)mnt;
   hand->place.root = (uint64_t)task->fs->root.dentry;
   hand->place.inode = (uint64_t)BPF_CORE_READ(file, f_inode);
-  bpf_probe_read_kernel(&hand->place.name_hash, 8, &dentry->d_name);
+  hand->place.name_hash = BPF_CORE_READ(dentry, d_name.hash_len);
   hand->place.epoch = *(volatile uint64_t *)&epoch->epoch;
   hand->place.cgroup = hand->cgroup;
   hand->place.set = rules->set.generation;
