@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever hand does it, a fault does the same: tests/specs/reach.toml on this machine.
 
-    tests/reach/run_reach.py BUILD [--user unprivileged] [--victim GLOB] [--hand GLOB] [--lab]
+    tests/reach/run_reach.py BUILD [--user unprivileged] [--victim GLOB] [--hand GLOB]… [--lab]
 
 Each victim is run under each hand. The answers are asserted by reach.star; here the table is: that
 the hand was the one that must do it, that what matched and fired is the same for all hands, and that
@@ -119,7 +119,7 @@ def main():
     parser.add_argument("build", type=pathlib.Path)
     parser.add_argument("--user", default="root", choices=["root", "unprivileged"])
     parser.add_argument("--victim", default="*", metavar="GLOB")
-    parser.add_argument("--hand", default="*", metavar="GLOB")
+    parser.add_argument("--hand", action="append", metavar="GLOB", help="may be given more than once")
     parser.add_argument("--lab", action="store_true", help="the hands of the lab, too")
     options = parser.parse_args()
     # Not below /tmp or /var/tmp, which a test's own cover. In the lab nothing else can be written.
@@ -134,7 +134,7 @@ def main():
         reach.prepare(victim)
         by_hand = {}
         for hand in reach.hands:
-            if not fnmatch.fnmatchcase(hand["name"], options.hand):
+            if not any(fnmatch.fnmatchcase(hand["name"], glob) for glob in options.hand or ["*"]):
                 continue
             if hand.get("lab") and not options.lab:
                 continue

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs the scripts of tests/victims/rows by every hand: each must decide about the same calls.
 
-    tests/victims/run_scripts.py BUILD [--hand NAME] [--row GLOB] [--lab] [--keep]
+    tests/victims/run_scripts.py BUILD [--hand GLOB]… [--row GLOB] [--lab] [--keep]
 
 A row of rows/*.toml:
   name     of the row, which has the folder /tmp/NAME: {d}; {long} is a name of 255 bytes, {port} a
@@ -167,14 +167,15 @@ def differences(runs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--hand", default="*", metavar="GLOB")
+    parser.add_argument("--hand", action="append", metavar="GLOB", help="may be given more than once")
     parser.add_argument("--row", default="*", metavar="GLOB")
     parser.add_argument("--lab", action="store_true", help="the hands of the lab, too")
     parser.add_argument("--keep", action="store_true", help="keep the specs")
     options = parser.parse_args()
     rows = [r for r in load() if fnmatch.fnmatchcase(r.name, options.row)]
     hands = [h for h in tomllib.loads((HERE / "rows/hands.toml").read_text())["hand"]
-             if fnmatch.fnmatchcase(h["name"], options.hand) and (options.lab or not h.get("lab"))]
+             if any(fnmatch.fnmatchcase(h["name"], glob) for glob in options.hand or ["*"])
+             and (options.lab or not h.get("lab"))]
     # In the lab nothing but /tmp can be written.
     work = pathlib.Path(tempfile.mkdtemp(
         prefix="scripts-", dir=options.build if os.access(options.build, os.W_OK) else None))
