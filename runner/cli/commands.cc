@@ -53,6 +53,7 @@ int run(const Options& options) {
     case Command::kCheck: return check_command(options);
     case Command::kPlan: return plan_command(options);
     case Command::kDoctor: return doctor_command(options);
+    case Command::kTrace: return trace_command(options);
   }
   return 1;
 }

@@ -16,5 +16,6 @@ int compile_command(const Options& options);
 int check_command(const Options& options);
 int plan_command(const Options& options);
 int doctor_command(const Options& options);
+int trace_command(const Options& options);
 
 }  // namespace fbx::cli

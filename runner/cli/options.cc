@@ -10,8 +10,8 @@ namespace fbx::cli {
 
 namespace {
 
-constexpr const char* kLaterCommands[] = {"generate", "trace", "report", "replay"};
-constexpr const char* kLaterFlags[] = {"--observe", "--shard", "--junit", "--trace"};
+constexpr const char* kLaterCommands[] = {"generate", "report", "replay"};
+constexpr const char* kLaterFlags[] = {"--observe", "--shard", "--junit"};
 
 constexpr const char* kHands[] = {"auto", "override", "fmod_ret", "lsm", "cgroup",
                                   "shim", "seccomp",  "wire"};
@@ -42,6 +42,7 @@ void add_run(CLI::App& app, Options& out, std::string& timeout, Later& later) {
   run->add_flag("--strict", out.strict, "a test that asserts nothing is inconclusive");
   run->add_flag("--keep", out.keep, "keep the files of each test");
   run->add_option("--json", out.json, "write the results to a file, or to standard output with -");
+  run->add_option("--trace", out.trace, "keep what was seen in a file");
   run->add_option("--inject", out.inject, "the hand that carries out faults, and no other")
       ->check(CLI::IsMember(std::vector<std::string>(std::begin(kHands), std::end(kHands))));
   run->add_flag_callback(
@@ -67,6 +68,9 @@ void add_others(CLI::App& app, Options& out) {
   CLI::App* doctor = app.add_subcommand("doctor", "what can be seen and broken here, and why not");
   doctor->add_flag("--json", out.json_flag, "as JSON on standard output");
   doctor->callback([&out] { out.command = Command::kDoctor; });
+  CLI::App* trace = app.add_subcommand("trace", "show what a run with --trace saw");
+  trace->add_option("file", out.inputs, "the file that run --trace kept")->required()->expected(1);
+  trace->callback([&out] { out.command = Command::kTrace; });
 }
 
 // The options that a rerun of one test repeats.
@@ -107,7 +111,7 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   }
   if (!later.flags.empty() || out.jobs > 1) {
     std::fprintf(stderr, "%s not there yet\n",
-                 out.jobs > 1 ? "-j above 1 is" : "--observe, --shard, --junit and --trace are");
+                 out.jobs > 1 ? "-j above 1 is" : "--observe, --shard and --junit are");
     exit_code = 1;
     return std::nullopt;
   }

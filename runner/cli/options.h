@@ -12,7 +12,7 @@
 
 namespace fbx::cli {
 
-enum class Command : uint8_t { kRun, kCompile, kCheck, kPlan, kDoctor };
+enum class Command : uint8_t { kRun, kCompile, kCheck, kPlan, kDoctor, kTrace };
 
 struct Options {
   Command command = Command::kRun;
@@ -29,6 +29,7 @@ struct Options {
   std::string inject = "auto";     // --inject
   bool isolation = true;           // false: --no-isolation
   std::string json;                // run --json FILE
+  std::string trace;               // run --trace FILE
   std::vector<std::string> flags;  // those that a rerun needs, as typed
 };
 

@@ -107,6 +107,7 @@ int run_command(const Options& options) {
   out.strict = options.strict;
   out.keep = options.keep;
   out.json = options.json;
+  out.trace = options.trace;
   out.flags = options.flags;
   out.wishes = {.inject = options.inject, .isolation = options.isolation};
   return run::run(out, std::move(*plans), run::real_machine(out.wishes));

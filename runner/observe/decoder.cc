@@ -302,6 +302,11 @@ Event Decoder::event_of(const fbx_call& call, const fbx_sock* sock) {
 }
 
 void Decoder::take_call(const fbx_call& call, const fbx_sock* sock) {
+  if (store_.full() && store_.open_of(call.head.tid) == 0) {
+    ++filtered_;
+    ++broken_;  // no room for it: it is lost
+    return;
+  }
   const size_t before = store_.size();
   const abi::Syscall* row = abi::find_syscall(call.nr);
   if (row && may_escape(*row)) {

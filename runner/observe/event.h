@@ -4,13 +4,20 @@
 // record (bpf/abi/event.h), one decision of a hand, one step, one line of output. Strings are
 // interned in the store and named by id; id 0 is the empty string.
 //
+// The store is the recording: an Event is what a trace file holds of it, byte for byte
+// (trace_format.h). So it has no pointer, no padding that nobody sets, and a version there.
+//
 // Times are CLOCK_MONOTONIC ns. Thread rule: see EventStore.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <unordered_map>
 #include <vector>
 
@@ -79,12 +86,16 @@ struct Event {
   int16_t service = -1;  // index in the plan; -1 = none (the runner)
   int16_t peer = kPeerNone;
   uint16_t nr = 0;       // syscall, native numbering (bpf/abi/syscalls.h)
+  uint16_t zero1 = 0;    // always, like the other three
   uint32_t pid = 0, tid = 0;  // as the host's PID namespace numbers them
+  uint32_t zero2 = 0;
   int64_t ret = 0;       // negative errno on failure; of an exit: wait status
   uint64_t args[6] = {};
   int32_t fd = -1;
   uint16_t flags = 0;        // kSync…
+  uint16_t zero3 = 0;
   uint32_t open_flags = 0;   // O_* of the descriptor (f_flags), where it has one
+  uint32_t zero4 = 0;
   uint64_t peer_cgroup = 0;  // of the other end's maker, where known and no service
   StringId exe = 0;        // comm of the process
   // What the file is called now, as the service sees it; "" = unknown. Of rename and link: the new
@@ -101,20 +112,38 @@ struct Event {
   [[nodiscard]] bool failed() const { return ret < 0 && ret >= -4095; }
 };
 
+static_assert(sizeof(Event) == 160 && std::is_trivially_copyable_v<Event> &&
+              std::has_unique_object_representations_v<Event>);
+
 // Append-only. One thread appends (the one that pumps the observer) and the same thread reads.
 class EventStore {
  public:
-  EventStore();
+  // seqs, ascending, by service and nr.
+  using Postings = std::unordered_map<uint32_t, std::vector<uint64_t>>;
+  // So many are kept, and so many bytes of strings: about a gigabyte. Then full() is true, and who
+  // takes records counts them as lost.
+  static constexpr size_t kMostEvents = 4u << 20;
+  static constexpr size_t kMostStringBytes = 256u << 20;
+
+  explicit EventStore(size_t most_events = kMostEvents);
+  // Over events and strings that stand elsewhere and outlive it: a trace file that was checked.
+  // Only to be read.
+  EventStore(std::span<Event> events, std::vector<std::string_view> strings, Postings postings);
+  [[nodiscard]] bool full() const {
+    return size_ >= most_events_ || string_bytes_ >= kMostStringBytes;
+  }
   // The id of `text`, made when new.
   StringId intern(std::string_view text);
   // "" for 0. The view lives as long as the store.
   [[nodiscard]] std::string_view string(StringId id) const;
   // Appends a copy and gives it its seq.
   Event& append(const Event& event);
-  [[nodiscard]] size_t size() const { return events_.size(); }
+  [[nodiscard]] size_t size() const { return size_; }
   // seq from 1 to size().
-  [[nodiscard]] const Event& at(uint64_t seq) const { return events_[seq - 1]; }
-  [[nodiscard]] Event& at(uint64_t seq) { return events_[seq - 1]; }
+  [[nodiscard]] const Event& at(uint64_t seq) const {
+    return chunks_[(seq - 1) / kChunk][(seq - 1) % kChunk];
+  }
+  [[nodiscard]] Event& at(uint64_t seq) { return chunks_[(seq - 1) / kChunk][(seq - 1) % kChunk]; }
   // A call that somebody else than the kernel side sees begin (the supervisor holds it): appended
   // with state kInFlight, completed in place by the record of its end. `call` has service, tid,
   // pid, nr, begin_ns, and whatever is known. Returns its seq; when that thread's call has ended
@@ -137,11 +166,28 @@ class EventStore {
   // The seqs of the events of one service and one syscall, ascending.
   [[nodiscard]] const std::vector<uint64_t>& of(int16_t service, uint16_t nr) const;
 
+  // What a trace file is made of: events in parts of at most kChunk, strings by id, the postings.
+  static constexpr size_t kChunk = 4096;
+  [[nodiscard]] std::span<const Event> chunk(size_t number) const {
+    return {chunks_[number], std::min(kChunk, size_ - number * kChunk)};
+  }
+  [[nodiscard]] size_t chunks() const { return (size_ + kChunk - 1) / kChunk; }
+  [[nodiscard]] const std::vector<std::string_view>& strings() const { return strings_; }
+  [[nodiscard]] const Postings& postings() const { return postings_; }
+  static constexpr uint32_t posting_key(int16_t service, uint16_t nr) {
+    return static_cast<uint32_t>(static_cast<uint16_t>(service)) << 16 | nr;
+  }
+
  private:
-  std::deque<Event> events_;
-  std::deque<std::string> strings_;
+  size_t most_events_ = 0;
+  size_t size_ = 0;
+  std::vector<Event*> chunks_;
+  std::vector<std::unique_ptr<Event[]>> made_;  // those of chunks_ that are its own
+  std::vector<std::string_view> strings_;       // by id
+  std::deque<std::string> texts_;               // of interned strings
+  size_t string_bytes_ = 0;
   std::unordered_map<std::string_view, StringId> ids_;
-  std::unordered_map<uint32_t, std::vector<uint64_t>> postings_;
+  Postings postings_;
   // The seq of the thread's open call that `end` ends, taken off its stack with all that stand
   // above it; 0 = none.
   uint64_t take_open(const Event& end);

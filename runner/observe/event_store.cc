@@ -4,34 +4,37 @@
 #include "runner/observe/event.h"
 
 namespace fbx::observe {
-namespace {
 
-uint32_t posting_key(int16_t service, uint16_t nr) {
-  return static_cast<uint32_t>(static_cast<uint16_t>(service)) << 16 | nr;
+EventStore::EventStore(size_t most_events) : most_events_(most_events), strings_(1) {
+  ids_.emplace(strings_.back(), 0);
 }
 
-}  // namespace
-
-EventStore::EventStore() {
-  strings_.emplace_back();
-  ids_.emplace(strings_.back(), 0);
+EventStore::EventStore(std::span<Event> events, std::vector<std::string_view> strings,
+                       Postings postings)
+    : size_(events.size()), strings_(std::move(strings)), postings_(std::move(postings)) {
+  for (size_t at = 0; at < events.size(); at += kChunk) chunks_.push_back(&events[at]);
 }
 
 StringId EventStore::intern(std::string_view text) {
   if (auto known = ids_.find(text); known != ids_.end()) return known->second;
   const StringId id = static_cast<StringId>(strings_.size());
-  strings_.emplace_back(text);
+  strings_.push_back(texts_.emplace_back(text));
+  string_bytes_ += text.size();
   ids_.emplace(strings_.back(), id);
   return id;
 }
 
 std::string_view EventStore::string(StringId id) const {
-  return id < strings_.size() ? std::string_view(strings_[id]) : std::string_view();
+  return id < strings_.size() ? strings_[id] : std::string_view();
 }
 
 Event& EventStore::append(const Event& event) {
-  Event& kept = events_.emplace_back(event);
-  kept.seq = events_.size();
+  if (size_ == chunks_.size() * kChunk)
+    chunks_.push_back(made_.emplace_back(std::make_unique<Event[]>(kChunk)).get());
+  ++size_;
+  Event& kept = at(size_);
+  kept = event;
+  kept.seq = size_;
   if (kept.type == EventType::kSyscall)
     postings_[posting_key(kept.service, kept.nr)].push_back(kept.seq);
   return kept;

@@ -113,7 +113,7 @@ void LogObserver::take(const CallAnswered& call) {
 
 void LogObserver::take(const CallLog::Entry& entry) {
   ++loss_.written;
-  if (entry.unread) {
+  if (entry.unread || (entry.begun && store_->full())) {
     ++loss_.lost;
     return;
   }

@@ -107,6 +107,10 @@ void Body::take_output() {
   observe::EventStore& store = parts_.observer->store();
   uint64_t lost = 0;
   for (const auto& taken : parts_.services->take_lines(lost)) {
+    if (store.full()) {
+      ++lost;
+      continue;
+    }
     observe::Event event;
     event.type = taken.line.is_stderr ? observe::EventType::kStderr : observe::EventType::kStdout;
     event.service = taken.service;

@@ -23,7 +23,9 @@
 #include "runner/run/worker.h"
 #include "runner/sandbox/user_namespace.h"
 #include "runner/service/binary.h"
+#include "runner/service/identity.h"
 #include "runner/service/service_set.h"
+#include "spec/plan/write.h"
 
 namespace fbx::run {
 
@@ -45,6 +47,7 @@ class Front {
 
  private:
   bool check_binaries();
+  Status open_trace();
   sandbox::Attempt<void> prepare();
   void run_plan(size_t index, uint64_t seed);
   report::TestOutcome run_until_proven(size_t plan, size_t test, uint64_t seed);
@@ -67,6 +70,7 @@ class Front {
   uint32_t sandboxes_ = 0;
   std::map<size_t, report::Verdict> ended_;  // of the plan being run
   std::unique_ptr<KeptFiles> kept_;  // with --keep
+  std::optional<observe::TraceWriter> trace_;
   int interrupted_by_ = 0;
   bool stop_ = false;
 };
@@ -110,6 +114,21 @@ bool Front::check_binaries() {
   return !has_errors(all);
 }
 
+// The invoking user's, and nobody else's.
+Status Front::open_trace() {
+  if (options_.trace.empty()) return {};
+  auto writer = observe::TraceWriter::create(options_.trace, options_.seed);
+  if (!writer) return std::unexpected(writer.error());
+  const Result<service::Identity> user = service::invoking_user();
+  if (!user) return std::unexpected(user.error());
+  if (::fchown(writer->fd(), user->uid, user->gid) != 0)
+    return fail_errno("giving away " + options_.trace);
+  for (const PlanRun& run : plans_)
+    if (Status added = writer->add_plan(plan::write_plan(run.plan)); !added) return added;
+  trace_ = std::move(*writer);
+  return {};
+}
+
 sandbox::Attempt<void> Front::prepare() {
   if (options_.keep) {
     auto kept = KeptFiles::create();
@@ -140,6 +159,10 @@ sandbox::Attempt<void> Front::prepare() {
 
 int Front::run() {
   if (!check_binaries()) return 1;
+  if (Status opened = open_trace(); !opened) {
+    std::fprintf(stderr, "fbx: --trace: %s\n", opened.error().text().c_str());
+    return 1;
+  }
   for (const PlanRun& run : plans_) memory_.look_at(run.plan);
   if (auto prepared = prepare(); !prepared) trouble_ = prepared.error();
   for (uint32_t round = 0; round < options_.runs && !stop_; ++round) {
@@ -205,7 +228,7 @@ Status Front::ensure_worker() {
   std::vector<const plan::Plan*> plans;
   for (const PlanRun& run : plans_) plans.push_back(&run.plan);
   Result<int> worker = crew_->spawn_worker([this, plans](sandbox::WorkerContext& context) {
-    return serve(context, machine_, plans, memory_.programs());
+    return serve(context, machine_, plans, memory_.programs(), trace_ ? &*trace_ : nullptr);
   });
   if (!worker) return fail_in(std::move(worker), "starting a worker");
   worker_ = *worker;

@@ -32,6 +32,7 @@ struct RunOptions {
   bool strict = false;
   bool keep = false;       // keep each test's files
   std::string json;        // "" = none, "-" = standard output, else a file
+  std::string trace;       // "" = none, else the file (runner/observe/trace_format.h)
   inject::Wishes wishes;
   std::vector<std::string> flags;  // as typed, to be repeated in the rerun command
 };

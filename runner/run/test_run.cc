@@ -46,6 +46,7 @@ class TestRun {
     const uint64_t begin = now_ns();
     if (Status done = go(); !done) add_error(done.error());
     finish();
+    if (Status kept = keep_trace(); !kept) add_error(kept.error());
     report::TestOutcome outcome = describe();
     outcome.duration_ns = static_cast<int64_t>(now_ns() - begin);
     return outcome;
@@ -61,6 +62,7 @@ class TestRun {
   void teardown();
   void conclude();
   void keep_files();
+  Status keep_trace();
   report::TestOutcome describe();
   void describe_failure(report::TestOutcome& outcome);
 
@@ -85,6 +87,7 @@ class TestRun {
   std::unique_ptr<sandbox::Sandbox> sandbox_;
   observe::TestWatch watch_;
   bool observing_ = false, injecting_ = false;
+  std::vector<uint64_t> in_flight_;  // at the last barrier
   std::unique_ptr<sandbox::NetworkVisit> visit_;
   std::unique_ptr<service::ServiceSet> services_;
   std::unique_ptr<step::StepClient> steps_;
@@ -255,6 +258,8 @@ void TestRun::finish() {
     // The last look: what the verdict says about dials and losses is exact, too.
     if (Result<observe::BarrierResult> barrier = context_.observer->barrier(); !barrier) {
       refuse_with(barrier.error().text(), "events-lost");
+    } else {
+      in_flight_ = std::move(barrier->in_flight);
     }
     if (injecting_) {
       if (Status collected = context_.injector->collect(); !collected) {
@@ -327,6 +332,23 @@ void TestRun::keep_files() {
   } else {
     facts_.residue.push_back("the test's files could not be kept: " + kept.error().text());
   }
+}
+
+Status TestRun::keep_trace() {
+  if (context_.trace == nullptr || !observing_) return {};
+  const observe::Recording recording{.plan = context_.plan_number,
+                                     .test = static_cast<uint32_t>(context_.test),
+                                     .services = static_cast<uint32_t>(plan_.services.size()),
+                                     .seed = context_.seed,
+                                     .body_ns = body_ ? body_->began_ns() : 0,
+                                     .ended_ns = facts_.ended_ns,
+                                     .loss = facts_.loss,
+                                     .watch = watch_,
+                                     .escapes = context_.observer->escapes(),
+                                     .in_flight = in_flight_,
+                                     .store = &context_.observer->store()};
+  Status kept = context_.trace->add_test(recording);
+  return kept ? kept : fail_in(std::move(kept), "keeping the trace");
 }
 
 report::TestOutcome TestRun::describe() {

@@ -14,6 +14,7 @@
 
 #include "runner/inject/injector.h"
 #include "runner/observe/observer.h"
+#include "runner/observe/trace.h"
 #include "runner/report/outcome.h"
 #include "runner/sandbox/crew.h"
 #include "spec/plan/plan.h"
@@ -22,6 +23,7 @@ namespace fbx::run {
 
 struct TestContext {
   const plan::Plan* plan = nullptr;
+  uint32_t plan_number = 0;  // of the run's
   size_t test = 0;
   uint32_t number = 0;  // of the sandbox: unique in the worker
   uint64_t seed = 0;    // of the run; the test derives its own from it and its name
@@ -33,6 +35,7 @@ struct TestContext {
   sandbox::WorkerContext* worker = nullptr;
   observe::Observer* observer = nullptr;
   inject::Injector* injector = nullptr;
+  observe::TraceWriter* trace = nullptr;  // nullptr = what was seen is not kept
 };
 
 [[nodiscard]] report::TestOutcome run_test(const TestContext& context);

@@ -71,6 +71,7 @@ Status serve_one(const sandbox::WorkerContext& context, const TestContext& parts
   if (!order) return fail_in(std::move(order), "reading an order");
   TestContext test = parts;
   test.plan = plans.at(order->plan);
+  test.plan_number = order->plan;
   test.test = order->test;
   test.number = order->number;
   test.seed = order->seed;
@@ -85,13 +86,14 @@ Status serve_one(const sandbox::WorkerContext& context, const TestContext& parts
 
 Status serve_orders(sandbox::WorkerContext& context, Machine& machine,
                     const std::vector<const plan::Plan*>& plans,
-                    const std::vector<std::vector<inject::Program>>& programs) {
+                    const std::vector<std::vector<inject::Program>>& programs,
+                    observe::TraceWriter* trace) {
   auto observer = machine.make_observer(context);
   if (!observer) return fail_in(std::move(observer), "making the observer");
   auto injector = machine.make_injector(context, **observer);
   if (!injector) return fail_in(std::move(injector), "making the injector");
   TestContext parts{
-      .worker = &context, .observer = observer->get(), .injector = injector->get()};
+      .worker = &context, .observer = observer->get(), .injector = injector->get(), .trace = trace};
   for (;;) {
     Result<bool> go_on = wait_for_order(context);
     if (!go_on) return std::unexpected(go_on.error());
@@ -107,8 +109,8 @@ Status serve_orders(sandbox::WorkerContext& context, Machine& machine,
 
 int serve(sandbox::WorkerContext& context, Machine& machine,
           const std::vector<const plan::Plan*>& plans,
-          const std::vector<std::vector<inject::Program>>& programs) {
-  const Status served = serve_orders(context, machine, plans, programs);
+          const std::vector<std::vector<inject::Program>>& programs, observe::TraceWriter* trace) {
+  const Status served = serve_orders(context, machine, plans, programs, trace);
   if (served) return 0;
   std::fprintf(stderr, "fbx: worker: %s\n", served.error().text().c_str());
   return 1;

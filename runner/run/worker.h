@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "runner/observe/trace.h"
 #include "runner/report/outcome.h"
 #include "runner/run/machine.h"
 #include "runner/sandbox/crew.h"
@@ -41,9 +42,9 @@ Result<Order> order_from_text(std::string_view text);
 
 // Serves until the front goes away or the run is to end. The process's exit status: 0, or 1 when
 // it could not begin (said on stderr).
-// `programs`: of each plan's services.
+// `programs`: of each plan's services. `trace`: where what was seen is kept, or nullptr.
 int serve(sandbox::WorkerContext& context, Machine& machine,
           const std::vector<const plan::Plan*>& plans,
-          const std::vector<std::vector<inject::Program>>& programs);
+          const std::vector<std::vector<inject::Program>>& programs, observe::TraceWriter* trace);
 
 }  // namespace fbx::run

@@ -34,7 +34,8 @@ MAY_INCLUDE = {
     "runner/check": "base bpf/abi spec/plan spec/model runner/observe runner/inject runner/report",
     "runner/run": "base bpf/abi spec/plan spec/model runner/sandbox runner/observe runner/inject"
                   " runner/step runner/service runner/check runner/report",
-    "runner/cli": "base spec/plan spec/model runner/inject runner/service runner/run",
+    "runner/cli": "base spec/plan spec/model runner/observe runner/inject runner/service runner/check"
+                  " runner/run",
     "examples/partition": "",
     "tests/victims": "",
 }

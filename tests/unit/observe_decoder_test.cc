@@ -247,6 +247,30 @@ TEST_CASE("a number inside is the thread that had it at that time") {
   CHECK(bench.decoder.thread(8, 3500).tid == 0);
 }
 
+TEST_CASE("what finds no room in the store is lost; calls under way still end") {
+  EventStore store(2);
+  Decoder decoder(store, kGeneration, {});
+  Bench records;
+  fbx_sock_call running = records.call(SYS_read, 0);
+  running.call.head.tid = 11;
+  REQUIRE(decoder.take_running(running) == 1);
+  const auto take = [&decoder](const fbx_sock_call& record) {
+    decoder.take(&record.call, sizeof record.call);
+  };
+  take(records.call(SYS_write, 1));
+  CHECK(store.full());
+  CHECK(decoder.broken() == 0);
+  take(records.call(SYS_write, 1));
+  CHECK(store.size() == 2);
+  CHECK(decoder.broken() == 1);
+  fbx_sock_call ended = records.call(SYS_read, 5);
+  ended.call.head.tid = 11;
+  take(ended);
+  CHECK(store.size() == 2);
+  CHECK(store.at(1).ret == 5);
+  CHECK(decoder.broken() == 1);
+}
+
 TEST_CASE("strings are stored once, postings are by service and call") {
   EventStore store;
   CHECK(store.intern("") == 0);
