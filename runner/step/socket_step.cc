@@ -114,7 +114,7 @@ std::string Talk::read_some(int fd, bool& closed) {
     received_.append(buffer, static_cast<size_t>(got));
     if (received_.size() > kMaxAnswerBytes)
       return "answer larger than " + std::to_string(kMaxAnswerBytes >> 20) + " MiB";
-    end_ = end_of_answer();
+    if (!end_) end_ = end_of_answer();  // what comes behind it is not counted
     return "";
   }
   if (got == 0) {

@@ -284,6 +284,26 @@ TEST_CASE("a datagram goes there and one comes back, or nobody is there") {
   CHECK(StepClient(plan, nullptr, -1).perform(step).result.error == "connection refused");
 }
 
+TEST_CASE("what came behind an answer is the next one, while still more comes") {
+  uint16_t port = 0;
+  const int listener = listen_on_loopback(port);
+  // Two lines are as much as is read at once; the third is there when the second is asked for.
+  const std::string second(16384 - 3, 'x');
+  const Server server(listener, {{"a\n", "1\n" + second + "\n3\n", Ending::kHold}});
+  const plan::Plan plan = plan_with(port, plan::Protocol::kTcp);
+  StepClient client(plan, nullptr, -1);
+  CHECK(client.perform(model::ConnectStep{.connection = 7}).result.ok);
+  model::TcpSendStep step;
+  step.connection = 7;
+  step.timeout_ns = 2'000'000'000;
+  for (const std::string& answer : {std::string("1"), second, std::string("3")}) {
+    step.data = "a";
+    const StepOutcome outcome = client.perform(step);
+    CHECK(outcome.result.error == "");
+    CHECK(outcome.result.body == answer);
+  }
+}
+
 TEST_CASE("a kept connection is one connection, and a failed exchange closes it") {
   uint16_t port = 0;
   const int listener = listen_on_loopback(port);
