@@ -30,6 +30,8 @@
 // 1  the first
 #pragma once
 
+#include <elf.h>
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -39,6 +41,13 @@
 #include "runner/observe/event.h"
 
 namespace fbx::observe {
+
+// The machine whose numbers of calls a recording holds.
+#if defined(__aarch64__)
+inline constexpr uint32_t kArch = EM_AARCH64;
+#else
+inline constexpr uint32_t kArch = EM_X86_64;
+#endif
 
 constexpr char kTraceMagic[8] = {'f', 'b', 'x', 't', 'r', 'a', 'c', 'e'};
 constexpr uint32_t kTraceVersion = 1;

@@ -19,12 +19,6 @@ namespace fbx::observe {
 
 namespace {
 
-#if defined(__aarch64__)
-constexpr uint32_t kArch = EM_AARCH64;
-#else
-constexpr uint32_t kArch = EM_X86_64;
-#endif
-
 // A new word of these must be entered here, and make a new version of the format.
 bool known(EventType type) {
   switch (type) {

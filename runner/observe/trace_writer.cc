@@ -14,12 +14,6 @@ namespace fbx::observe {
 
 namespace {
 
-#if defined(__aarch64__)
-constexpr uint32_t kArch = EM_AARCH64;
-#else
-constexpr uint32_t kArch = EM_X86_64;
-#endif
-
 // The parts of a body: those that stand elsewhere, and those that are put together here.
 class Parts {
  public:
