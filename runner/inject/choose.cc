@@ -17,11 +17,11 @@ using plan::Need;
 constexpr Hand kHands[] = {Hand::kCgroup,   Hand::kSeccomp, Hand::kShim, Hand::kOverride,
                            Hand::kFmodRet,  Hand::kLsm,     Hand::kWire};
 
-uint16_t number_of(const char* call) {
+uint16_t number_of(std::string_view call) {
   return static_cast<uint16_t>(abi::find_syscall(call)->nr());
 }
 
-bool hits(const std::vector<uint16_t>& calls, const char* call) {
+bool hits(const std::vector<uint16_t>& calls, std::string_view call) {
   return std::binary_search(calls.begin(), calls.end(), number_of(call));
 }
 
@@ -199,7 +199,7 @@ class Choice {
   }
 
   // One hand for everything that can hit this call (connect, bind) on this service.
-  [[nodiscard]] Hand hook_hand(size_t service, const char* call) const {
+  [[nodiscard]] Hand hook_hand(size_t service, std::string_view call) const {
     bool any = false, only_denies = true, past_hooks = false;
     for (const Need& need : test_.needs) {
       if (!concerns(need, service)) continue;
@@ -211,7 +211,9 @@ class Choice {
     }
     if (!any) return Hand::kNone;
     const std::string& wish = wish_of(plan_.services[service]);
-    const bool hooks = wish == "cgroup" || (wish == "auto" && can_.cgroup.works && !past_hooks);
+    // No hook sees a socket bound to a name of a file: a bind is theirs where they are asked for.
+    const bool choosable = call != "bind" && can_.cgroup.works && !past_hooks;
+    const bool hooks = wish == "cgroup" || (wish == "auto" && choosable);
     return only_denies && hooks ? Hand::kCgroup : deciding_hand(service);
   }
 

@@ -4,9 +4,10 @@
 // the machine can do and what the user asked for. `run` asks it before anything starts, `plan` and
 // `doctor` print it, the injector follows it.
 //
-//   deny of connect, bind     the cgroup hooks; another hand where the same service has other rules
+//   deny of connect           the cgroup hooks; another hand where the same service has other rules
 //                             that can hit the call, because rules of one call must be ordered by
-//                             one hand
+//                             one hand. Of bind, too, where they are named: a bind to a unix name
+//                             is past them
 //   every other deny          where all that the service needs are denies of calls that name no path:
 //                             override, fmod_ret or the security hooks, the first that works here
 //   what is left, delays      the shim with its gate, for programs linked dynamically that make
