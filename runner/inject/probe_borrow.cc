@@ -13,6 +13,7 @@
 
 #include "runner/inject/probe.h"
 #include "runner/sandbox/fd.h"
+#include "runner/sandbox/process.h"
 
 namespace fbx::inject {
 namespace {
@@ -73,9 +74,10 @@ Capability probe_borrow() {
   if (::pipe2(until, O_CLOEXEC) != 0) return refused_here("pipe");
   const Fd until_in(until[0]);
   Fd until_out(until[1]);
-  const pid_t child = ::fork();
+  const pid_t parent = ::getpid(), child = ::fork();
   if (child < 0) return refused_here("fork");
   if (child == 0) {
+    sandbox::die_with(parent);
     ::close(until_out.get());
     dial_and_wait(own, number_out.get(), until_in.get());
   }

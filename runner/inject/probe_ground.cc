@@ -13,6 +13,7 @@
 
 #include "runner/inject/probe.h"
 #include "runner/sandbox/fd.h"
+#include "runner/sandbox/process.h"
 #include "runner/sandbox/user_namespace.h"
 
 namespace fbx::inject {
@@ -67,8 +68,11 @@ Report ask() {
   if (::pipe2(ends, O_CLOEXEC) != 0) return {Stage::kGone, errno};
   const Fd in(ends[0]);
   Fd out(ends[1]);
-  const pid_t child = ::fork();
-  if (child == 0) try_ground(out.get());
+  const pid_t parent = ::getpid(), child = ::fork();
+  if (child == 0) {
+    sandbox::die_with(parent);
+    try_ground(out.get());
+  }
   out.reset();
   Report report;
   if (child < 0 || ::read(in.get(), &report, sizeof report) != sizeof report)

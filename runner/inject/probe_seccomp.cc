@@ -16,6 +16,7 @@
 #include "runner/inject/result_changer.h"
 #include "runner/inject/seccomp_filter.h"
 #include "runner/sandbox/fd.h"
+#include "runner/sandbox/process.h"
 
 namespace fbx::inject {
 namespace {
@@ -103,8 +104,11 @@ Capability probe_seccomp(Capability& results) {
   if (page == MAP_FAILED) return cannot("no memory for the probe");
   auto* shared = new (page) Shared;
   const auto program = seccomp_program({static_cast<uint16_t>(SYS_getppid)});
-  const pid_t child = fork();
-  if (child == 0) _exit(probe_child(shared, program));
+  const pid_t parent = getpid(), child = fork();
+  if (child == 0) {
+    sandbox::die_with(parent);  // it would wait for an answer for ever, holding its own listener
+    _exit(probe_child(shared, program));
+  }
   Capability out = child > 0 ? supervise(child, *shared, results) : cannot("fork failed");
   if (child > 0) {
     if (!out.works) kill(child, SIGKILL);

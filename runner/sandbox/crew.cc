@@ -124,8 +124,7 @@ const RunGroup& Crew::group() const { return state_->group; }
 
 void Crew::State::be_worker(int index, Fd channel_fd, pid_t front,
                             const std::function<int(WorkerContext&)>& main) {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (::getppid() != front) ::_exit(1);
+  die_with(front);
   ::prctl(PR_SET_NAME, "fbx-worker");
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) ::signal(signal, SIG_IGN);
   ::sigprocmask(SIG_SETMASK, &old_mask, nullptr);

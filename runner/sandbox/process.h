@@ -26,5 +26,7 @@ Status signal_process(int pidfd, int signal);
 Result<std::optional<int>> try_reap(pid_t pid);
 // Waits for it.
 Result<int> reap(pid_t pid);
+// In a child of `parent`'s calling thread: it is killed when that ends, and at once if it has.
+void die_with(pid_t parent);
 
 }  // namespace fbx::sandbox
